@@ -13,7 +13,7 @@ FLOORS = {
     room: floor
     for floor, rooms in enumerate(
         [
-            ("errors", "results", "counts"),
+            ("errors", "shown", "results", "counts"),
             ("stats",),
             ("schema", "privacy", "catalogue"),
             ("study",),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import ClassVar, NamedTuple
@@ -75,8 +76,8 @@ class Definition:
         return {name.replace("_", " "): text for name in self.CARD if (text := getattr(self, name))}
 
 
-class Result:
-    """The shown forms of a result, all made from `definition` and `rows()`.
+class Result(ABC):
+    """The shown forms of a result, all made from its `definition` (a field or a property) and its `rows()`.
 
     Example:
         >>> @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,9 +97,9 @@ class Result:
     __slots__ = ()
     columns: ClassVar[dict[str, str]] = {}
 
+    @abstractmethod
     def rows(self) -> list[dict]:
         """Flat dicts of Python scalars at full precision; None or NaN is unknown."""
-        raise NotImplementedError
 
     def say(self) -> list[str]:
         """The result read aloud: up to three full sentences, the headline first."""
