@@ -4,7 +4,7 @@ import ast
 from collections.abc import Iterator
 from statistics import median
 
-NOT_STORED = {"papermill", "widgets"}
+NOT_STORED = {"execution", "papermill", "widgets"}
 NOT_IN_CELLS = {
     ast.FunctionDef: "defines a function",
     ast.AsyncFunctionDef: "defines a function",
@@ -36,8 +36,9 @@ def stored_clean(notebook: dict) -> Iterator[str]:
     if None in ids or len(set(ids)) < len(ids):
         yield "cells lack an id, or share one"
     metadata = notebook["metadata"]
-    if NOT_STORED & metadata.keys() or "version" in metadata.get("language_info", {}):
-        yield "metadata tells of a run: run nbstripout with the keys papermill and widgets"
+    kept = metadata.keys() | {key for cell in notebook["cells"] for key in cell["metadata"]}
+    if NOT_STORED & kept or "version" in metadata.get("language_info", {}):
+        yield "metadata tells of a run: run nbstripout as CONTRIBUTING says"
     if metadata.get("kernelspec", {}).get("name") != "python3":
         yield "the kernel is not python3"
 

@@ -31,6 +31,7 @@ GOOD = {
 }
 SINS = [  # rule, cell, what is changed in it, the sentence expected
     ("stored_clean", 3, {"execution_count": 1}, "stored with its output"),
+    ("stored_clean", 3, {"metadata": {"papermill": {}}}, "tells of a run"),
     ("stored_clean", 3, {"id": GOOD["cells"][4]["id"]}, "share one"),
     ("plain_cells", 3, {"source": "def f():\n    pass"}, "defines a function"),
     ("plain_cells", 3, {"source": "class A:\n    pass"}, "defines a class"),
