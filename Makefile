@@ -23,11 +23,11 @@ help:  ## this list
 report: $(READY)  ## the journey report of the sample webshop, in reports/ (DATA=… OUT=… for another)
 	$(BIN)/journey report --data "$(DATA)" --out "$(OUT)"
 
-test: $(READY)  ## every test: units, examples, simulations, notebooks, the rendered page
+test: $(READY)  ## every test: units, examples, simulations, notebooks, rendered pages (ARGS=… for pytest)
 	$(BIN)/python -m pytest $(ARGS)
 
-lab: $(READY)  ## JupyterLab in notebooks/
-	$(BIN)/jupyter lab --notebook-dir notebooks
+lab: $(READY)  ## JupyterLab in notebooks/ (ARGS=… for its options)
+	$(BIN)/jupyter lab --notebook-dir notebooks $(ARGS)
 
 check: $(READY)  ## before a commit: style, format, quick tests
 	$(BIN)/ruff check .
