@@ -1,0 +1,89 @@
+"""What `check()` says of a study: its tables, and every finding about them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from toolkit.results import Definition, Result
+from toolkit.schema import TABLES
+from toolkit.shown import show_number
+from toolkit.study.clock import DAY, shown
+
+if TYPE_CHECKING:
+    from toolkit.study.data import Data
+
+ENOUGH_TIES = 0.2  # share of events at the moment of the one before, above which the clock is coarse
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Check(Result):
+    """Tables and findings.
+
+    Attributes:
+        found: one dict per finding: table, finding, n, severity ("there", "note", "warning").
+        definition: the card.
+    """
+
+    found: tuple[dict, ...]
+    definition: Definition
+
+    def rows(self) -> list[dict]:
+        """One row per table that is there, then one per finding: table, finding, n_rows, severity."""
+        return [dict(row) for row in self.found]
+
+    def say(self) -> list[str]:
+        """How many findings need a look, and the largest."""
+        wrong = [row for row in self.found if row["severity"] == "warning"]
+        if not wrong:
+            return ["Nothing was found that would mislead: every row could be read."]
+        worst = max(wrong, key=lambda row: row["n_rows"])
+        n = show_number(len(wrong), "count", self.definition.locale)
+        return [f"{n} finding{'s' * (len(wrong) > 1)} to look at; the largest: {worst['table']} {worst['finding']}."]
+
+    @property
+    def warnings(self) -> list[str]:
+        """The findings that need a look, as phrases."""
+        return [f"{row['table']} {row['finding']}" for row in self.found if row["severity"] == "warning"]
+
+
+def findings_of(data: Data) -> Check:
+    """Everything known about a study's input, as `Check`."""
+    manifest, found = data.store.manifest, []
+    for name in TABLES:
+        if name in data.tables:
+            info = data.tables[name]
+            span = f", {info.first_at[:10]} to {info.last_at[:10]}" if info.first_at and info.last_at else ""
+            found.append(_row(name, f"is there{span}", info.rows, "there"))
+    seen = manifest["findings"] + [finding for finding in _of_settings(data)]
+    found += [_row(f["table"], f["text"], f["n"], f["severity"]) for f in seen]
+    card = data.definition("Tables and findings", unit="input rows")
+    return Check(found=tuple(found), definition=card)
+
+
+def _row(table: str, finding: str, n: int, severity: str) -> dict:
+    return {"table": table, "finding": finding, "n_rows": n, "severity": severity}
+
+
+def _of_settings(data: Data) -> list[dict]:
+    """Findings that depend on how the study was opened."""
+    manifest, found = data.store.manifest, []
+    events = manifest["tables"]["events"]
+
+    def add(table: str, text: str, n: int, severity: str = "warning") -> None:
+        found.append({"table": table, "text": text, "n": n, "severity": severity})
+
+    if manifest["assumed_tz"] and not data.tz_given:
+        add("events", "have moments without a time zone; UTC was assumed (give tz=, such as Europe/Copenhagen)", events["rows"])
+    if events["rows"] and events["ties"] / events["rows"] > ENOUGH_TIES:
+        share = show_number(events["ties"] / events["rows"], "rate", data.locale)
+        add("events", f"are coarse in time: {share} stand at the moment of the one before", events["ties"], "note")
+    last = events["high"]
+    if last is not None and data.observed_until - last > 2 * DAY:
+        text = f"end {shown(last, data.zone)[:10]}, {(data.observed_until - last) // DAY} days before as_of; the days between count as quiet"
+        add("events", text, 0)
+    unplaced = data.catalogue.coverage(data.vocabulary("touchpoint")).unplaced
+    if unplaced:
+        listed = ", ".join(unplaced[:6]) + (" …" if len(unplaced) > 6 else "")
+        add("events", f"have touchpoints the catalogue does not place in a stage ({listed}); place them in a catalogue.toml", len(unplaced), "note")
+    return found

@@ -1,0 +1,343 @@
+"""`open_data` and `Data`: a study that every measure takes first."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, NamedTuple
+from zoneinfo import ZoneInfo
+
+import numpy as np
+
+from toolkit.catalogue import STAGES, Catalogue
+from toolkit.errors import DataError, UsageError, one_of
+from toolkit.results import Definition
+from toolkit.schema import TABLES
+from toolkit.study.cache import fingerprint, kept, temporary
+from toolkit.study.check import Check, findings_of
+from toolkit.study.clock import moment_of, shown, zone
+from toolkit.study.normal import OWN, Reading
+from toolkit.study.sources import find_sources, named, quoted
+from toolkit.study.store import VERSION, Store, build, connect
+
+EVER = (np.iinfo(np.int64).min, np.iinfo(np.int64).max)
+
+
+@dataclass(frozen=True)
+class View:
+    """What a filtered study shows.
+
+    Attributes:
+        period: UTC µs of the first moment of an anchor and of the first one too late.
+        only: (events column, codes that stay).
+        chosen: customers that stay, by position; None = all.
+        labels: extra customer attributes, name → (code per position, words).
+    """
+
+    period: tuple[int, int] = EVER
+    only: tuple[tuple[str, tuple[int, ...]], ...] = ()
+    chosen: np.ndarray | None = field(default=None, repr=False)
+    labels: Mapping[str, tuple[np.ndarray, tuple[str, ...]]] = field(default_factory=dict, repr=False)
+
+
+class TableInfo(NamedTuple):
+    """What a study knows of one of its tables."""
+
+    rows: int
+    first_at: str | None
+    last_at: str | None
+    columns: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Data:
+    """A study: canonical tables, sorted by customer and time, with how to show them.
+
+    Attributes:
+        name: what the study is called.
+        store: where its columns are.
+        tz: zone in which days begin and moments are shown.
+        locale: how numbers and dates are shown.
+        observed_until: UTC µs up to which customers were watched.
+        small_cells: groups of fewer customers are not shown.
+        catalogue: stages and roles of touchpoints.
+        view: filters in force.
+    """
+
+    name: str
+    store: Store
+    tz: str
+    locale: str
+    observed_until: int
+    small_cells: int
+    catalogue: Catalogue = field(repr=False)
+    tz_given: bool = True
+    view: View = field(default_factory=View)
+
+    @cached_property
+    def zone(self) -> ZoneInfo:
+        """The study's time zone."""
+        return zone(self.tz)
+
+    @cached_property
+    def vocabularies(self) -> dict[str, tuple[str, ...]]:
+        """The words of every encoded column, by "table.column"."""
+        kept_ = {name: tuple(words) for name, words in self.store.manifest["vocabularies"].items()}
+        return kept_ | {f"customers.{name}": words for name, (_, words) in self.view.labels.items()}
+
+    def vocabulary(self, column: str, table: str = "events") -> tuple[str, ...]:
+        """The words of a column, in the order of their codes; empty where the column is absent.
+
+        Example:
+            >>> import toolkit as tk
+            >>> tk.open_data(tk.make_data(50, rng=1)).vocabulary("device")
+            ('desktop', 'mobile', 'tablet')
+        """
+        return self.vocabularies.get(f"{table}.{column}", ())
+
+    @property
+    def tables(self) -> dict[str, TableInfo]:
+        """The tables that are there: rows, first and last moment, columns."""
+        found = {}
+        for name, kinds in self.store.manifest["kinds"].items():
+            facts = self.store.manifest["tables"].get(name, {})
+            low, high = (shown(facts[end], self.zone) if facts.get(end) is not None else None for end in ("low", "high"))
+            rows = self.store.manifest["input_rows"][name]
+            found[name] = TableInfo(rows, low, high, tuple(kinds))
+        return found
+
+    @property
+    def customers(self) -> int:
+        """How many customers with an id the view holds."""
+        if self.view.chosen is None:
+            return self.store.manifest["customers"]
+        known = self.store.read("known", "?", 0, self.store.manifest["positions"])
+        return int((known & self.view.chosen).sum())
+
+    @cached_property
+    def stages(self) -> tuple[str, ...]:
+        """The stages, as the catalogue shows them."""
+        return tuple(self.catalogue.stages[stage] for stage in STAGES)
+
+    def check(self) -> Check:
+        """What is there, what is wrong with it, and what was done about it.
+
+        Example:
+            >>> import toolkit as tk
+            >>> tk.open_data(tk.make_data(50, rng=1)).check().rows()[0]["table"]
+            'events'
+        """
+        return findings_of(self)
+
+    def between(self, start: str, end: str) -> Data:
+        """The same study with each measure's anchor in [start, end): history and follow-up stay visible.
+
+        Args:
+            start: first day or moment, ISO.
+            end: first day or moment too late.
+        """
+        low, high = moment_of(start, self.zone), moment_of(end, self.zone)
+        if low >= high:
+            raise UsageError(f"The period {start} to {end} is empty: the end must come after the start.")
+        return replace(self, view=replace(self.view, period=(low, high)))
+
+    def only(self, **columns: str | list[str]) -> Data:
+        """The same customers with only the events that match; results say what they were seen through.
+
+        Args:
+            **columns: events column and the word, or words, that stay.
+        """
+        chosen = self.view.only
+        for column, words in columns.items():
+            there = [name.split(".", 1)[1] for name in self.vocabularies if name.startswith("events.")]
+            if column not in there:
+                raise one_of("events column", column, there)
+            vocabulary, wanted = self.vocabulary(column), [words] if isinstance(words, str) else list(words)
+            for word in wanted:
+                if word not in vocabulary:
+                    raise one_of(column, word, vocabulary)
+            chosen += ((column, tuple(vocabulary.index(word) for word in wanted)),)
+        return replace(self, view=replace(self.view, only=chosen))
+
+    def labelled(self, name: str, labels: Any) -> Data:
+        """The same study with one more customer attribute, to break down by or to choose from.
+
+        Args:
+            name: what the attribute is called.
+            labels: customer_id → word, as a mapping or a pandas Series.
+        """
+        import pyarrow as pa
+        import pyarrow.compute as pc
+        import pyarrow.parquet as pq
+
+        pairs = dict(labels.items())
+        words = tuple(sorted({str(word) for word in pairs.values()}))
+        ids = pq.read_table(self.store.folder / "ids.parquet").column("customer")
+        of_id = pa.array([words.index(str(word)) for word in pairs.values()], pa.int16())
+        at = pc.index_in(ids, pa.array([str(customer) for customer in pairs])).to_numpy(zero_copy_only=False)
+        found = np.append(of_id.to_numpy(), -1)[np.nan_to_num(at, nan=len(of_id)).astype(int)]
+        if len(pairs) and (found >= 0).sum() == 0:
+            raise DataError(f"None of the {len(pairs):,} customers of {name} is in this study. Write the ids alike in both.")
+        return replace(self, view=replace(self.view, labels={**self.view.labels, name: (found, words)}))
+
+    def segment(self, segments: Any, label: str) -> Data:
+        """Only the customers of one segment, whole.
+
+        Args:
+            segments: customer_id → label, as a mapping or a pandas Series.
+            label: the segment that stays.
+        """
+        labelled = self.labelled("segment", segments)
+        codes, words = labelled.view.labels["segment"]
+        if label not in words:
+            raise one_of("segment", label, words)
+        mask = codes == words.index(label)
+        mask = mask if self.view.chosen is None else mask & self.view.chosen
+        return replace(labelled, view=replace(labelled.view, chosen=mask))
+
+    def frame(self, name: str):
+        """A table's rows as a pandas frame, with every column as it came and moments in the study's zone.
+
+        Args:
+            name: canonical table.
+
+        Returns:
+            One row per input row that can be used, within the view's period, customers and `observed_until`.
+        """
+        frames = self.store.manifest["frames"]
+        if name not in frames:
+            raise one_of("table", name, frames)
+        con = connect(self.store.folder)
+        kinds = self.store.manifest["kinds"][name]
+        moments = "".join(f", to_timestamp({named(c)} / 1e6) as {named(c)}" for c, k in kinds.items() if k == "moment")
+        replaced = f" replace ({moments[2:]})" if moments else ""
+        mine = f"case when customer like {quoted(OWN + '%')} then null else customer end as customer_id"
+        sql = f"select {mine}, * exclude (row, customer){replaced} from ({frames[name]}){self._where(name, kinds)} order by row"
+        frame = con.execute(sql).to_arrow_table().to_pandas()
+        for column in (c for c, k in kinds.items() if k == "moment"):
+            frame[column] = frame[column].dt.tz_convert(self.tz)
+        if self.view.chosen is not None:
+            import pyarrow.parquet as pq
+
+            ids = pq.read_table(self.store.folder / "ids.parquet").column("customer").to_pandas()
+            frame = frame[frame["customer_id"].isin(ids[self.view.chosen])].reset_index(drop=True)
+        return frame
+
+    def _where(self, name: str, kinds: Mapping[str, str]) -> str:
+        when = next((c for c in TABLES[name] if c in kinds and kinds[c] == "moment"), None)
+        terms = []
+        if when:
+            low, high = self.view.period
+            terms.append(f"{named(when)} >= {low} and {named(when)} < {high} and {named(when)} <= {self.observed_until}")
+        if name == "events":
+            terms += [
+                f"{named(c)} in ({', '.join(quoted(self.vocabulary(c)[code]) for code in codes)})" for c, codes in self.view.only
+            ]
+        return f" where {' and '.join(terms)}" if terms else ""
+
+    def definition(self, measure: str, **card: Any) -> Definition:
+        """The card of a result of this study: locale, zone, period and filters filled in."""
+        low, high = self.view.period
+        period = f"{shown(low, self.zone)[:10]} to before {shown(high, self.zone)[:10]}" if low > EVER[0] else "all that was observed"
+        seen = "; ".join(f"{c} = {', '.join(self.vocabulary(c)[code] for code in codes)} only" for c, codes in self.view.only)
+        until = f"{period}; observed until {shown(self.observed_until, self.zone)[:16].replace('T', ' ')} {self.tz}"
+        return Definition(measure=measure, period=until, seen_through=seen, locale=self.locale, tz=self.tz, **card)
+
+    def provenance(self) -> dict[str, Any]:
+        """Where the figures come from: input, rows, period, settings, versions."""
+        manifest = self.store.manifest
+        return {
+            "study": self.name,
+            "fingerprint": manifest["fingerprint"],
+            "rows": manifest["input_rows"],
+            "customers": self.customers,
+            "observed_until": shown(self.observed_until, self.zone),
+            "period": self.definition("").period,
+            "seen_through": self.definition("").seen_through,
+            "tz": self.tz,
+            "tz_assumed": manifest["assumed_tz"] and not self.tz_given,
+            "locale": self.locale,
+            "small_cells": self.small_cells,
+            "versions": {name: version(name) for name in ("journey-toolkit", "pandas", "numpy", "duckdb")}
+            | {"python": platform.python_version()},
+        }
+
+
+def open_data(
+    source: Any,
+    *,
+    tz: str | None = None,
+    locale: str = "en",
+    as_of: str | None = None,
+    currency: str | None = None,
+    columns: Mapping[str, str] | None = None,
+    small_cells: int = 5,
+    catalogue: str | Path | None = None,
+    cache: bool = True,
+    name: str | None = None,
+) -> Data:
+    """Opens a study: reads, checks, sorts and encodes the tables once, and keeps the result for next time.
+
+    Args:
+        source: folder of tables (`events.parquet`, `orders.csv` …), one file, a mapping of table name to frame
+            (pandas, polars, pyarrow), or one frame of events or orders.
+        tz: IANA zone of moments written without one, and of days; UTC is assumed (and said) when left out.
+        locale: language of numbers and dates, such as "da" or "de_DE".
+        as_of: ISO day or moment up to which to look; a day means its end. The last moment seen when left out.
+        currency: three-letter code where the tables give none.
+        columns: their column name → ours.
+        small_cells: groups of fewer customers are not shown, ≥ 0.
+        catalogue: a catalogue.toml of your own, over ours.
+        cache: whether to keep the store for next time.
+        name: what the study is called; the folder's name when left out.
+
+    Returns:
+        The study.
+
+    Raises:
+        DataError: the input cannot be used; `error.problems` has every reason.
+        UsageError: a setting is wrong.
+
+    Example:
+        >>> import toolkit as tk
+        >>> data = tk.open_data(tk.make_data(50, rng=1), tz="Europe/Copenhagen")
+        >>> data.customers
+        50
+    """
+    reading = Reading(zone(tz or "UTC"), currency, columns or {})
+    places = Catalogue.load(catalogue)
+    sources = find_sources(source, columns)
+    is_file = isinstance(source, str | Path)
+
+    def make(folder: Path) -> None:
+        build(sources, reading, places, folder)
+
+    print_ = fingerprint(sources, VERSION, reading.tz.key, currency, columns, catalogue and Path(catalogue).read_text())
+    store = Store(kept(print_, make) if cache and is_file else temporary(make))
+    store.manifest["fingerprint"] = print_ if is_file else "in memory"
+    title = name or (Path(source).resolve().name.split(".")[0] if is_file else "data in memory")
+    until = _until(store, as_of, reading.tz)
+    return Data(title, store, reading.tz.key, _locale(locale), until, small_cells, places, tz is not None)
+
+
+def _until(store: Store, as_of: str | None, tz: ZoneInfo) -> int:
+    """The end of observation: as told, else the last moment that is not in the future."""
+    if as_of is not None:
+        day = len(as_of) == 10
+        return moment_of(f"{as_of}T23:59:59.999999" if day else as_of, tz)
+    tables = store.manifest["tables"]
+    seen = [facts["high"] for facts in tables.values() if facts["high"] is not None]
+    return tables["events"]["high"] or max(seen, default=0)
+
+
+def _locale(name: str) -> str:
+    from babel import Locale, UnknownLocaleError
+
+    try:
+        return str(Locale.parse(name.replace("-", "_")))
+    except (UnknownLocaleError, ValueError):
+        raise UsageError(f"There is no locale {name!r}. Give a language such as en, da, sv or de_DE.") from None
