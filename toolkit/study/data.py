@@ -215,7 +215,7 @@ class Data:
         kinds = self.store.manifest["kinds"][name]
         moments = "".join(f", to_timestamp({named(c)} / 1e6) as {named(c)}" for c, k in kinds.items() if k == "moment")
         replaced = f" replace ({moments[2:]})" if moments else ""
-        mine = f"case when customer like {quoted(OWN + '%')} then null else customer end as customer_id"
+        mine = f"case when customer::varchar not like {quoted(OWN + '%')} then customer::varchar end as customer_id"
         sql = f"select {mine}, * exclude (row, customer){replaced} from ({frames[name]}){self._where(name, kinds)} order by row"
         frame = con.execute(sql).to_arrow_table().to_pandas()
         for column in (c for c, k in kinds.items() if k == "moment"):

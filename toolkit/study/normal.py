@@ -8,7 +8,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
-from toolkit.schema import KNOWN_PROPERTIES, OWN_UNIT, TABLES, Column
+from toolkit.schema import KEYED, KNOWN_PROPERTIES, OWN_UNIT, TABLES, Column
 from toolkit.study.clock import DAY, doubtful_sql, to_utc_sql
 from toolkit.study.sources import named, quoted
 
@@ -94,8 +94,20 @@ class Normaliser:
                 self.types[wanted] = self.types.pop(lower[wanted])
         self.out = Normal(table)
 
-    def done(self) -> Normal:
-        """Reads the table's facts and writes its select."""
+    def whole_ids(self) -> bool:
+        """Whether every row's customer is a whole number: such ids are joined as numbers, which is faster."""
+        if "customer_id" not in self.types or self._type("customer_id") not in WHOLE:
+            return self.table not in KEYED or self.table == "order_lines"
+        empty = f"{self._sql('customer_id')} is null"
+        return self.table not in OWN_UNIT or not self._ask({"empty": f"count(*) filter ({empty})"})["empty"]
+
+    def done(self, *, text_ids: bool = True) -> Normal:
+        """Reads the table's facts and writes its select.
+
+        Args:
+            text_ids: whether customers are to be compared as text.
+        """
+        self.text_ids = text_ids
         wrong = self._missing()
         if wrong:
             self.out.findings.append(Finding(self.table, wrong, 0, "fatal"))
@@ -107,7 +119,8 @@ class Normaliser:
         self.out.rows = answers["rows"]
         selects = {name: self._select(name, answers) for name in self.types}
         self._judge(answers)
-        self._write(selects)
+        gaps = {key.split("/")[0] for key, n in answers.items() if key.endswith(("/empty", "/unread", "/plain")) and n}
+        self._write(selects, gaps)
         return self.out
 
     def _ask(self, questions: dict[str, str]) -> dict:
@@ -141,8 +154,10 @@ class Normaliser:
     def _questions(self, name: str) -> dict[str, str]:
         """What must be known about a column before it can be written."""
         kind, sql, asked = self._kind(name), self._sql(name), {}
+        if self._type(name) == "VARCHAR" and kind in ("id", "word"):
+            asked[f"{name}/blank"] = f"count(*) filter ({sql} = '')"
         if self._column(name).required or kind == "id":
-            empty = f"{sql} is null" + (f" or trim({sql}) = ''" if self._type(name) == "VARCHAR" else "")
+            empty = f"{sql} is null" + (f" or {sql} = ''" if self._type(name) == "VARCHAR" else "")
             asked |= {f"{name}/empty": f"count(*) filter ({empty})", f"{name}/empty_row": self._first(empty)}
         if kind == "moment":
             asked |= self._moment_questions(name)
@@ -209,11 +224,13 @@ class Normaliser:
             if whole and self.out.rows:
                 text = f"came as numbers with decimals in {name} (7.0); whole numbers were restored"
                 self.out.findings.append(Finding(self.table, text, self.out.rows, "note"))
-            return f"nullif({sql}{'::bigint' if whole else ''}::varchar, '')"
+            if name == "customer_id" and not self.text_ids:
+                return f"{sql}::bigint"
+            return f"{sql}::bigint::varchar" if whole else _filled(sql, answers.get(f"{name}/blank"))
         if kind == "flag":
             truth = f"lower(trim({sql}::varchar)) in {YES}"
             return f"({sql}::boolean)" if self._type(name) == "BOOLEAN" else f"({truth})"
-        return f"nullif(trim({sql}::varchar), '')" if kind == "word" else sql
+        return _filled(sql, answers.get(f"{name}/blank")) if kind == "word" else sql
 
     def _moment(self, name: str, answers: dict) -> str:
         sql, tz = self._sql(name), self.reading.tz
@@ -282,14 +299,14 @@ class Normaliser:
                 end = ". Fill it in, or name the right column with columns={…}." if fatal else kept
                 self.out.findings.append(Finding(self.table, text + end, empty, "fatal" if fatal else "warning"))
 
-    def _write(self, selects: dict[str, str]) -> None:
+    def _write(self, selects: dict[str, str], gaps: set[str]) -> None:
         kinds = {name: self._kind(name) for name in selects}
         if "properties" in self.types:
             found = self._properties()
             selects, kinds = selects | found, kinds | {key: KNOWN_PROPERTIES[key] for key in found}
-        required = [n for n, c in TABLES[self.table].items() if c.required and n in selects]
+        required = [n for n, c in TABLES[self.table].items() if c.required and n in gaps]
         customer = selects.pop("customer_id", "null::varchar")
-        if self.table in OWN_UNIT:
+        if self.table in OWN_UNIT and self.text_ids:
             customer = f"coalesce({customer}, {quoted(OWN + self.table)} || '#' || ({self.row})::varchar)"
         kinds.pop("customer_id", None)
         if "currency" in TABLES[self.table] and self.reading.currency:
@@ -297,7 +314,7 @@ class Normaliser:
             selects, kinds = selects | {"currency": given}, kinds | {"currency": "word"}
         listed = "".join(f", {sql} as {named(name)}" for name, sql in selects.items())
         usable = " and ".join(f"{named(n)} is not null" for n in required if n != "customer_id") or "true"
-        if self.table == "events" or "customer_id" in required:
+        if "customer_id" in required:
             usable += " and customer is not null"
         inner = f"select {self.row} as row, {customer} as customer{listed} from {self.raw}"
         self.out.sql, self.out.kinds = f"select * from ({inner}) where {usable}", kinds
@@ -319,6 +336,10 @@ class Normaliser:
             return {}
         cast = {"number": "try_cast({} as double)", "word": "nullif(({})::varchar, '')"}
         return {key: cast[KNOWN_PROPERTIES[key]].format(value) for key, value in found.items()}
+
+
+def _filled(sql: str, blank: int | None) -> str:
+    return f"nullif({sql}, '')" if blank else f"{sql}::varchar"
 
 
 def _plain(sql: str) -> str:

@@ -50,7 +50,7 @@ def _shop(con, orders: Normal) -> None:
     cancelled = "coalesce(cancelled, false)" if "cancelled" in orders.kinds else "false"
     con.execute(
         f"create temp table shop as select row, customer, timestamp, {cancelled} as cancelled "
-        f"from ({orders.sql}) where customer not like chr(57344) || '%' and revenue >= 0"
+        f"from ({orders.sql}) where customer::varchar not like chr(57344) || '%' and revenue >= 0"
     ).fetchall()
 
 

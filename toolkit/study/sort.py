@@ -38,7 +38,7 @@ class Sorter:
                     records[name] = batch.column(name).to_numpy(zero_copy_only=False)
                 group = records["pos"].astype(np.int64) * self.groups // max(self.customers, 1)
                 if self.groups > 1:
-                    records = records[np.argsort(group.astype(np.uint16), kind="stable")]
+                    records = records.take(np.argsort(group.astype(np.uint16), kind="stable"))
                 ends = np.cumsum(np.bincount(group, minlength=self.groups))
                 for i, handle in enumerate(handles):
                     records[ends[i - 1] if i else 0 : ends[i]].tofile(handle)
@@ -78,15 +78,14 @@ class Sorter:
 def _sorted(records: np.ndarray) -> dict[str, np.ndarray]:
     """The columns of the records by (customer, time, input row)."""
     position, time, row = (np.ascontiguousarray(records[name]) for name in ("pos", "time", "row"))
-    in_time = bool((np.diff(time) >= 0).all() and (np.diff(row) > 0).all())
-    if in_time and len(records):  # an export in order of time: only the customers need sorting
-        width = int(len(records)).bit_length()
-        key = (position - position.min()).astype(np.int64) << width | np.arange(len(records))
-        key.sort()
-        order = key & ((1 << width) - 1)
-    else:
-        order = np.lexsort((row, time, position))
-    return {name: records[name][order] for name in records.dtype.names}
+    order = np.argsort(row, kind="stable")  # stable sorts are quick on rows that come in runs
+    if (np.diff(time.take(order)) < 0).any():
+        order = order.take(np.argsort(time.take(order), kind="stable"))
+    width = len(records).bit_length()
+    key = position.take(order).astype(np.int64) << width | np.arange(len(records))  # a customer and a row, no time
+    key.sort()
+    ordered = records.take(order.take(key & ((1 << width) - 1)))
+    return {name: np.ascontiguousarray(ordered[name]) for name in records.dtype.names}
 
 
 def _repeats(columns: dict[str, np.ndarray], names: Iterable[str]) -> dict[str, int]:

@@ -91,14 +91,16 @@ class _Builder:
         (self.folder / "manifest.json").write_text(json.dumps(self.manifest))
 
     def _read(self) -> dict[str, Normal]:
-        tables, problems = {}, []
+        normalisers, problems = {}, []
         for name, source in self.sources.items():
             try:
                 files = as_parquet(source, self.folder, self.con)
-                tables[name] = Normaliser(self.con, name, files, self.reading).done()
-                problems += tables[name].fatal()
+                normalisers[name] = Normaliser(self.con, name, files, self.reading)
             except DataError as error:
                 problems += error.problems
+        text_ids = not all(normaliser.whole_ids() for normaliser in normalisers.values())
+        tables = {name: normaliser.done(text_ids=text_ids) for name, normaliser in normalisers.items()}
+        problems += [sentence for normal in tables.values() for sentence in normal.fatal()]
         raise_all(DataError, problems)
         if not any(tables[name].rows for name in ("events", "orders") if name in tables):
             raise DataError("There are no events and no orders: the tables have a header and no rows. Export them again.")
@@ -154,14 +156,14 @@ class _Builder:
     def _customers(self, tables: dict[str, Normal]) -> None:
         """One position per customer of any table, by (hash, id)."""
         named_in = [name for name in ("customers", *KEYED) if name in tables and name != "order_lines"]
-        every = " union ".join(f"select distinct customer from t_{name}" for name in named_in)
+        every = " union all ".join(f"select customer from t_{name}" for name in named_in)
         self.con.execute(
             f"""create temp table cust as select customer, hash, (row_number() over (order by hash, customer) - 1)::int
-            as pos from (select customer, ('0x' || left(md5(customer), 16))::ubigint as hash from ({every})
-            where customer is not null)"""
+            as pos from (select customer, ('0x' || left(md5(customer::varchar), 16))::ubigint as hash
+            from (select distinct customer from ({every})) where customer is not null)"""
         ).fetchall()
         ids = self.con.sql(
-            f"select customer, hash, customer not like {quoted(OWN + '%')} as known from cust order by pos"
+            f"select customer::varchar as customer, hash, customer::varchar not like {quoted(OWN + '%')} as known from cust order by pos"
         ).to_arrow_table()
         hashes, known = (ids.column(name).to_numpy(zero_copy_only=False) for name in ("hash", "known"))
         hashes.tofile(self.folder / "hash.bin")
@@ -181,7 +183,7 @@ class _Builder:
                 continue
             all_, met = self.con.execute(
                 f"select count(*), count(*) filter (customer in (select customer from t_events)) from "
-                f"(select distinct customer from t_{name} where customer not like {quoted(OWN + '%')})"
+                f"(select distinct customer from t_{name} where customer::varchar not like {quoted(OWN + '%')})"
             ).fetchall()[0]
             if all_ and not met:
                 text = f"shares no customer_id with events (of {all_:,}); write the ids alike in both (007 is not 7)"

@@ -1,0 +1,40 @@
+"""Customer journeys from exports to evidence: who they are, where they meet us, where we lose them, what helped.
+
+Everything public stands here, in the order of the work. Names are loaded when first used.
+"""
+
+from __future__ import annotations
+
+import importlib
+
+_WHERE = {
+    "study.data": ("open_data",),
+    "study.cache": ("erase_cache",),
+    "simulate": ("make_data",),
+    "journeys.sessions": ("sessions",),
+    "journeys.transitions": ("transitions",),
+    "journeys.funnel": ("funnel", "FunnelRules"),
+    "journeys.touchpoints": ("touchpoints",),
+    "journeys.sales": ("sales",),
+    "stats.shares": ("share_of", "compare_shares"),
+    "stats.means": ("compare_means",),
+    "stats.many": ("adjust_p",),
+    "figures.show": ("plot", "show"),
+    "reports.record": ("record", "in_short", "about"),
+}
+_HOME = {name: module for module, names in _WHERE.items() for name in names}
+
+__all__ = list(_HOME)  # noqa: PLE0605 - the table above is the list
+__version__ = "0.1.0"
+
+
+def __getattr__(name: str):
+    if name not in _HOME:
+        raise AttributeError(f"toolkit has no {name!r}")
+    value = getattr(importlib.import_module(f"toolkit.{_HOME[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])
