@@ -185,7 +185,7 @@ def _moments(what: str, group) -> Moments:
     if isinstance(group, Moments):
         if not (group.n < 2 or (math.isfinite(group.mean) and 0 <= group.sd < math.inf)):
             raise UsageError(f"{what} is {group}; give a finite mean and a standard deviation of 0 or more.")
-        return group._replace(n=whole(f"n of {what}", group.n))
+        return Moments(whole(f"n of {what}", group.n), float(group.mean), float(group.sd))
     values = np.asarray(group, float).ravel()
     if wrong := int(np.sum(~np.isfinite(values))):
         raise UsageError(
