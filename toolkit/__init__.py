@@ -9,6 +9,7 @@ import importlib
 
 _WHERE = {
     "study.data": ("open_data",),
+    "study.attempt": ("attempt",),
     "study.cache": ("erase_cache",),
     "simulate": ("make_data",),
     "journeys.sessions": ("sessions",),
@@ -18,13 +19,13 @@ _WHERE = {
     "journeys.sales": ("sales",),
     "stats.shares": ("share_of", "compare_shares"),
     "stats.means": ("compare_means",),
-    "stats.many": ("adjust_p",),
+    "stats.many": ("adjust",),
     "figures.show": ("plot", "show"),
     "reports.record": ("record", "in_short", "about"),
 }
 _HOME = {name: module for module, names in _WHERE.items() for name in names}
 
-__all__ = list(_HOME)  # noqa: PLE0605 - the table above is the list
+__all__ = list(_HOME)
 __version__ = "0.1.0"
 
 

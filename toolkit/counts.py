@@ -16,6 +16,7 @@ BUCKETS = 1024  # a customer's bucket is the top 10 bits of the hash
 BUCKET_SHIFT = np.uint64(54)
 EXACT_LIMIT = 65_536  # distinct (group, value) pairs up to which a Tally stays exact
 BIN_SHIFT = 44  # float64 bits dropped by a bin: 8 bits of mantissa stay, so a bin is at most 0.39 % wide
+BIN_BITS = 63 - BIN_SHIFT  # bits of a bin; the sign is always +
 
 
 def adds(how: str = "sum") -> Any:
@@ -108,12 +109,19 @@ class Tally(Additive):
             >>> Tally.of(np.array([0, 0, 1]), np.array([2.0, 4.0, 9.0])).quantile(0.5, groups=2)
             array([3., 9.])
         """
-        values = np.asarray(values, dtype=np.float64) + 0.0  # + 0.0 turns -0.0 into 0.0
         groups = np.asarray(groups, dtype=np.int64)
-        head = min(len(values), 2 * EXACT_LIMIT)
-        if _too_many(groups[:head], values[:head]):
-            return cls._binned(groups, values, np.ones(len(values), np.int64))
-        return cls._grouped(groups, values, np.ones(len(values), np.int64), exact=True)
+        if np.issubdtype(np.asarray(values).dtype, np.integer) and np.max(values, initial=0) < EXACT_LIMIT:
+            different = np.arange(np.max(values, initial=0) + 1, dtype=np.float64)
+            place = np.asarray(values)
+        else:
+            values = np.asarray(values, dtype=np.float64) + 0.0  # + 0.0 turns -0.0 into 0.0
+            different = _different(values)
+            if different is None:
+                return cls._binned(groups, values, None)
+            place = np.searchsorted(different, values)
+        key, counts = _runs(np.sort(_first_key(groups, len(different)) + place.astype(np.int64, copy=False)))
+        group, value = np.divmod(key, max(len(different), 1))
+        return cls._grouped(group, different[value], counts)
 
     @classmethod
     def sum(cls, parts: Iterable[Tally]) -> Tally:
@@ -123,37 +131,32 @@ class Tally(Additive):
         values = np.concatenate([part.values for part in parts])
         counts = np.concatenate([part.counts for part in parts])
         if all(part.exact for part in parts):
-            return cls._grouped(groups, values, counts, exact=True)
+            return cls._grouped(groups, values, counts)
         return cls._binned(groups, values, counts)
 
     @classmethod
-    def _grouped(cls, groups, values, counts, *, exact: bool) -> Tally:
+    def _grouped(cls, groups, values, counts) -> Tally:
         order = np.lexsort((values, groups))
         groups, values, counts = groups[order], values[order], counts[order]
-        first = np.ones(len(groups), bool)
-        first[1:] = (groups[1:] != groups[:-1]) | (values[1:] != values[:-1])
-        starts = np.flatnonzero(first)
-        if exact and len(starts) > EXACT_LIMIT:
+        new = np.ones(len(groups), bool)
+        new[1:] = (groups[1:] != groups[:-1]) | (values[1:] != values[:-1])
+        starts = np.flatnonzero(new)
+        if len(starts) > EXACT_LIMIT:
             return cls._binned(groups, values, counts)
         total = np.add.reduceat(counts, starts) if len(starts) else counts
-        return cls(groups[first], values[first], total, exact)
+        return cls(groups[new], values[new], total, True)
 
     @classmethod
     def _binned(cls, groups, values, counts) -> Tally:
-        bins = values.view(np.int64) >> BIN_SHIFT
-        key = groups << np.int64(20) | bins
-        if counts.max(initial=1) == 1:
-            key = np.sort(key)  # without the inverse that np.unique needs for weights: three times faster
-            starts = np.flatnonzero(np.concatenate(([True], key[1:] != key[:-1])))
-            total = np.diff(np.append(starts, len(key)))
-            key = key[starts]
+        key = _first_key(groups, 1 << BIN_BITS) | (values.view(np.int64) >> BIN_SHIFT)
+        if counts is None:
+            key, counts = _runs(np.sort(key.astype(np.int32) if key.max(initial=0) < 1 << 31 else key))
         else:
-            key, inverse = np.unique(key, return_inverse=True)
-            total = np.zeros(len(key), np.int64)
-            np.add.at(total, inverse, counts)
-        low = (key & np.int64(0xFFFFF)) << BIN_SHIFT
+            order = np.argsort(key, kind="stable")  # the keys come in sorted runs, which a stable sort merges
+            key, counts = _runs(key.take(order), counts.take(order))
+        low = (key & ((1 << BIN_BITS) - 1)).astype(np.int64) << BIN_SHIFT
         middle = (low | np.int64(1) << (BIN_SHIFT - 1)).view(np.float64)
-        return cls(key >> 20, np.where(low == 0, 0.0, middle), total, False)
+        return cls(key.astype(np.int64) >> BIN_BITS, np.where(low == 0, 0.0, middle), counts, False)
 
     def quantile(self, q: float, *, groups: int) -> np.ndarray:
         """The q-quantile of each group, interpolated linearly between neighbours (type 7).
@@ -184,9 +187,50 @@ class Tally(Additive):
         return np.bincount(self.groups, weights=self.counts, minlength=groups).astype(np.int64)[:groups]
 
 
-def _too_many(groups: np.ndarray, values: np.ndarray) -> bool:
-    """Whether the pairs exceed the exact limit for certain (a part can only have fewer pairs than the whole)."""
-    return len(values) > EXACT_LIMIT and len(np.unique(values)) > EXACT_LIMIT
+def _first_key(groups: np.ndarray, size: int) -> np.ndarray:
+    """The first key of each group when a group has `size` keys."""
+    return groups * np.int64(max(size, 1))
+
+
+def _different(values: np.ndarray) -> np.ndarray | None:
+    """The distinct values in order, or None when there are more than a Tally keeps exactly."""
+    for some in (values[: 2 * EXACT_LIMIT], values):
+        found, _ = _runs(np.sort(some))
+        if len(found) > EXACT_LIMIT:
+            return None
+    return found
+
+
+def _runs(ordered: np.ndarray, counts: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
+    """Each distinct value of a sorted array, with how often it stands there (or the sum of its counts)."""
+    new = np.ones(len(ordered), bool)
+    new[1:] = ordered[1:] != ordered[:-1]
+    starts = np.flatnonzero(new)
+    if counts is None:
+        return ordered[starts], np.diff(np.append(starts, len(ordered)))
+    return ordered[starts], np.add.reduceat(counts, starts) if len(starts) else counts
+
+
+def distinct_per_key(owner: np.ndarray, key: np.ndarray, size: int) -> np.ndarray:
+    """How many different owners each key has.
+
+    Args:
+        owner: position of each row's customer.
+        key: key of each row, 0 … size − 1.
+        size: how many keys there are.
+
+    Returns:
+        int64 per key.
+
+    Example:
+        >>> distinct_per_key(np.array([0, 0, 1]), np.array([1, 1, 1]), 2).tolist()
+        [0, 2]
+    """
+    both = owner.astype(np.int64) * size + key  # two positions and no time: far below the limit of int64
+    if both.max(initial=0) < 1 << 31:
+        both = both.astype(np.int32)
+    found, _ = _runs(np.sort(both))
+    return np.bincount(found % size, minlength=size)
 
 
 def mix(hashes: np.ndarray, purpose: str, seed: int = 0) -> np.ndarray:

@@ -82,6 +82,23 @@ class BusyError(ToolkitError):
     """
 
 
+class MissingData(ToolkitError):
+    """The study lacks what a measure needs; notebooks say so and go on (`attempt`).
+
+    Args:
+        measure: what was asked for, such as "sales".
+        needs: the table or column it needs.
+        source: what brings it, in the analyst's words.
+
+    Example:
+        >>> print(MissingData("sales", "orders", "the shop's order export"))
+        sales cannot be shown: the study has no orders. They come with the shop's order export.
+    """
+
+    def __init__(self, measure: str, needs: str, source: str) -> None:
+        super().__init__(f"{measure} cannot be shown: the study has no {needs}. They come with {source}.")
+
+
 class MissingExtra(ImportError):
     """An optional part is not installed.
 

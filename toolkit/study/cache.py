@@ -31,7 +31,9 @@ def cache_folder() -> Path:
 
 def fingerprint(sources: Mapping[str, Source], *settings: object) -> str:
     """Identifies an input together with everything that decides how it is read."""
-    parts = [f"{name}:{source.fingerprint()}:{[str(f.resolve()) for f in source.files]}" for name, source in sources.items()]
+    parts = [
+        f"{name}:{source.fingerprint()}:{[str(f.resolve()) for f in source.files]}" for name, source in sources.items()
+    ]
     return hashlib.sha256("\n".join([*sorted(parts), *map(repr, settings)]).encode()).hexdigest()[:20]
 
 

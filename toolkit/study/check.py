@@ -74,7 +74,11 @@ def _of_settings(data: Data) -> list[dict]:
         found.append({"table": table, "text": text, "n": n, "severity": severity})
 
     if manifest["assumed_tz"] and not data.tz_given:
-        add("events", "have moments without a time zone; UTC was assumed (give tz=, such as Europe/Copenhagen)", events["rows"])
+        add(
+            "events",
+            "have moments without a time zone; UTC was assumed (give tz=, such as Europe/Copenhagen)",
+            events["rows"],
+        )
     if events["rows"] and events["ties"] / events["rows"] > ENOUGH_TIES:
         share = show_number(events["ties"] / events["rows"], "rate", data.locale)
         add("events", f"are coarse in time: {share} stand at the moment of the one before", events["ties"], "note")
@@ -85,5 +89,10 @@ def _of_settings(data: Data) -> list[dict]:
     unplaced = data.catalogue.coverage(data.vocabulary("touchpoint")).unplaced
     if unplaced:
         listed = ", ".join(unplaced[:6]) + (" …" if len(unplaced) > 6 else "")
-        add("events", f"have touchpoints the catalogue does not place in a stage ({listed}); place them in a catalogue.toml", len(unplaced), "note")
+        add(
+            "events",
+            f"have touchpoints the catalogue does not place in a stage ({listed}); place them in a catalogue.toml",
+            len(unplaced),
+            "note",
+        )
     return found

@@ -139,5 +139,7 @@ def duration(text: str) -> int:
     match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([a-z]+?)s?\s*", str(text).lower())
     unit = match and (_UNITS.get(match[2]) or _UNITS.get(match[2] + "s"))
     if not unit or float(match[1]) == 0:
-        raise UsageError(f"{text!r} is no length of time. Write a number and s, min, h, d or weeks, such as 30min or 7d.")
+        raise UsageError(
+            f"{text!r} is no length of time. Write a number and s, min, h, d or weeks, such as 30min or 7d."
+        )
     return round(float(match[1]) * unit * 1_000_000)

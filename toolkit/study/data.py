@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from importlib.metadata import version
@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 import numpy as np
 
 from toolkit.catalogue import STAGES, Catalogue
-from toolkit.errors import DataError, UsageError, one_of
+from toolkit.errors import DataError, UsageError, one_of, raise_all
 from toolkit.results import Definition
 from toolkit.schema import TABLES
 from toolkit.study.cache import fingerprint, kept, temporary
@@ -99,13 +99,25 @@ class Data:
         """
         return self.vocabularies.get(f"{table}.{column}", ())
 
+    def codes(self, words: Iterable[str], column: str = "touchpoint") -> tuple[int, ...]:
+        """The codes of words of an events column.
+
+        Raises:
+            UsageError: a word does not occur; all such words at once.
+        """
+        vocabulary, words = self.vocabulary(column), list(words)
+        raise_all(UsageError, [one_of(column, w, vocabulary).problems[0] for w in words if w not in vocabulary])
+        return tuple(vocabulary.index(word) for word in words)
+
     @property
     def tables(self) -> dict[str, TableInfo]:
         """The tables that are there: rows, first and last moment, columns."""
         found = {}
         for name, kinds in self.store.manifest["kinds"].items():
             facts = self.store.manifest["tables"].get(name, {})
-            low, high = (shown(facts[end], self.zone) if facts.get(end) is not None else None for end in ("low", "high"))
+            low, high = (
+                shown(facts[end], self.zone) if facts.get(end) is not None else None for end in ("low", "high")
+            )
             rows = self.store.manifest["input_rows"][name]
             found[name] = TableInfo(rows, low, high, tuple(kinds))
         return found
@@ -156,11 +168,7 @@ class Data:
             there = [name.split(".", 1)[1] for name in self.vocabularies if name.startswith("events.")]
             if column not in there:
                 raise one_of("events column", column, there)
-            vocabulary, wanted = self.vocabulary(column), [words] if isinstance(words, str) else list(words)
-            for word in wanted:
-                if word not in vocabulary:
-                    raise one_of(column, word, vocabulary)
-            chosen += ((column, tuple(vocabulary.index(word) for word in wanted)),)
+            chosen += ((column, self.codes([words] if isinstance(words, str) else words, column)),)
         return replace(self, view=replace(self.view, only=chosen))
 
     def labelled(self, name: str, labels: Any) -> Data:
@@ -181,7 +189,9 @@ class Data:
         at = pc.index_in(ids, pa.array([str(customer) for customer in pairs])).to_numpy(zero_copy_only=False)
         found = np.append(of_id.to_numpy(), -1)[np.nan_to_num(at, nan=len(of_id)).astype(int)]
         if len(pairs) and (found >= 0).sum() == 0:
-            raise DataError(f"None of the {len(pairs):,} customers of {name} is in this study. Write the ids alike in both.")
+            raise DataError(
+                f"None of the {len(pairs):,} customers of {name} is in this study. Write the ids alike in both."
+            )
         return replace(self, view=replace(self.view, labels={**self.view.labels, name: (found, words)}))
 
     def segment(self, segments: Any, label: str) -> Data:
@@ -232,18 +242,27 @@ class Data:
         terms = []
         if when:
             low, high = self.view.period
-            terms.append(f"{named(when)} >= {low} and {named(when)} < {high} and {named(when)} <= {self.observed_until}")
+            terms.append(
+                f"{named(when)} >= {low} and {named(when)} < {high} and {named(when)} <= {self.observed_until}"
+            )
         if name == "events":
             terms += [
-                f"{named(c)} in ({', '.join(quoted(self.vocabulary(c)[code]) for code in codes)})" for c, codes in self.view.only
+                f"{named(c)} in ({', '.join(quoted(self.vocabulary(c)[code]) for code in codes)})"
+                for c, codes in self.view.only
             ]
         return f" where {' and '.join(terms)}" if terms else ""
 
     def definition(self, measure: str, **card: Any) -> Definition:
         """The card of a result of this study: locale, zone, period and filters filled in."""
         low, high = self.view.period
-        period = f"{shown(low, self.zone)[:10]} to before {shown(high, self.zone)[:10]}" if low > EVER[0] else "all that was observed"
-        seen = "; ".join(f"{c} = {', '.join(self.vocabulary(c)[code] for code in codes)} only" for c, codes in self.view.only)
+        period = (
+            f"{shown(low, self.zone)[:10]} to before {shown(high, self.zone)[:10]}"
+            if low > EVER[0]
+            else "all that was observed"
+        )
+        seen = "; ".join(
+            f"{c} = {', '.join(self.vocabulary(c)[code] for code in codes)} only" for c, codes in self.view.only
+        )
         until = f"{period}; observed until {shown(self.observed_until, self.zone)[:16].replace('T', ' ')} {self.tz}"
         return Definition(measure=measure, period=until, seen_through=seen, locale=self.locale, tz=self.tz, **card)
 

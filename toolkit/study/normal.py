@@ -165,7 +165,9 @@ class Normaliser:
             for style, number in (("plain", _plain(sql)), ("comma", _comma(sql))):
                 bad = f"trim({sql}) <> '' and {number} is null"
                 asked |= {f"{name}/{style}": f"count(*) filter ({bad})", f"{name}/{style}_row": self._first(bad)}
-            asked[f"{name}/example"] = f"arg_min({sql}, {self.row}) filter (trim({sql}) <> '' and {_plain(sql)} is null)"
+            asked[f"{name}/example"] = (
+                f"arg_min({sql}, {self.row}) filter (trim({sql}) <> '' and {_plain(sql)} is null)"
+            )
         if kind == "id" and self._type(name) in ("DOUBLE", "FLOAT"):
             asked[f"{name}/broken"] = f"count(*) filter ({sql} <> floor({sql}))"
         return asked
@@ -257,7 +259,9 @@ class Normaliser:
         asked = {"twice": f"count(*) filter ({twice})", "never": f"count(*) filter ({never})"}
         found, key = self._ask(asked), self.reading.tz.key
         if found["twice"]:
-            text = f"has {name} in an hour that happened twice in {key} (clocks put back); taken as its first time round"
+            text = (
+                f"has {name} in an hour that happened twice in {key} (clocks put back); taken as its first time round"
+            )
             self.out.findings.append(Finding(self.table, text, found["twice"]))
         if found["never"]:
             text = f"has {name} in an hour that never was in {key} (clocks put forward); taken as one hour later"
@@ -272,13 +276,17 @@ class Normaliser:
             self.out.findings.append(Finding(self.table, text, answers[f"{name}/plain"], "note"))
             return _comma(sql)
         if answers[f"{name}/plain"]:
-            self._unread(name, answers[f"{name}/plain"], answers[f"{name}/plain_row"], answers[f"{name}/example"], "number")
+            self._unread(
+                name, answers[f"{name}/plain"], answers[f"{name}/plain_row"], answers[f"{name}/example"], "number"
+            )
         return _plain(sql)
 
     def _unread(self, name: str, n: int, row: int, example: str, what: str) -> None:
         column = self._column(name)
         advice = "Write moments as 2026-03-01 14:30." if what == "moment" else "Write numbers as 1234.5."
-        text = f"has {n:,} rows of {self.out.rows:,} whose {name} is no {what} (first at row {row + 1:,}: {example!r:.60})"
+        text = (
+            f"has {n:,} rows of {self.out.rows:,} whose {name} is no {what} (first at row {row + 1:,}: {example!r:.60})"
+        )
         fatal = column.required and n > MOST_UNREADABLE * self.out.rows
         kept = "" if fatal else ("; they were left out" if column.required else "; unknown there")
         self.out.findings.append(Finding(self.table, f"{text}{kept}. {advice}", n, "fatal" if fatal else "warning"))
@@ -310,7 +318,11 @@ class Normaliser:
             customer = f"coalesce({customer}, {quoted(OWN + self.table)} || '#' || ({self.row})::varchar)"
         kinds.pop("customer_id", None)
         if "currency" in TABLES[self.table] and self.reading.currency:
-            given = f"coalesce({selects['currency']}, {quoted(self.reading.currency)})" if "currency" in selects else quoted(self.reading.currency)
+            given = (
+                f"coalesce({selects['currency']}, {quoted(self.reading.currency)})"
+                if "currency" in selects
+                else quoted(self.reading.currency)
+            )
             selects, kinds = selects | {"currency": given}, kinds | {"currency": "word"}
         listed = "".join(f", {sql} as {named(name)}" for name, sql in selects.items())
         usable = " and ".join(f"{named(n)} is not null" for n in required if n != "customer_id") or "true"

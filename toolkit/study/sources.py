@@ -80,7 +80,9 @@ def _in_folder(folder: Path) -> dict[str, Source]:
             files += sorted(file for file in (folder / name).rglob("*") if file.name.endswith(ENDINGS))
         elif len(files) > 1:
             listed = ", ".join(file.name for file in files)
-            doubles.append(f"{folder.name} has {name} twice ({listed}). Keep one, or put the parts in a folder {name}/.")
+            doubles.append(
+                f"{folder.name} has {name} twice ({listed}). Keep one, or put the parts in a folder {name}/."
+            )
         if files:
             found[name] = Source(name, tuple(files))
     raise_all(DataError, doubles)

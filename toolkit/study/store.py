@@ -65,7 +65,7 @@ class _Builder:
         self.con = connect(folder)
         self.sources = sources
         self.findings: list[Finding] = []
-        self.manifest: dict[str, Any] = {"version": VERSION, "tables": {}, "vocabularies": {}, "money": {}}
+        self.manifest: dict[str, Any] = {"version": VERSION, "tables": {}, "vocabularies": {}, "common": {}}
 
     def build(self) -> None:
         tables = self._read()
@@ -103,12 +103,16 @@ class _Builder:
         problems += [sentence for normal in tables.values() for sentence in normal.fatal()]
         raise_all(DataError, problems)
         if not any(tables[name].rows for name in ("events", "orders") if name in tables):
-            raise DataError("There are no events and no orders: the tables have a header and no rows. Export them again.")
+            raise DataError(
+                "There are no events and no orders: the tables have a header and no rows. Export them again."
+            )
         needed = 150 * sum(normal.rows for normal in tables.values())
         free = shutil.disk_usage(self.folder).free
         if free < needed:
             text = f"Sorting needs about {needed / 1e9:.1f} GB in {self.folder}, and {free / 1e9:.1f} GB are free."
-            raise DataError(f"{text} Free some space, or name another folder in the environment variable JOURNEY_CACHE.")
+            raise DataError(
+                f"{text} Free some space, or name another folder in the environment variable JOURNEY_CACHE."
+            )
         return tables
 
     def _with_purchases(self, tables: dict[str, Normal]) -> dict[str, Normal]:
@@ -225,7 +229,7 @@ class _Builder:
             found = self.con.execute(f"select {asked} from t_{name}").fetchall()[0]
             for column, n in zip(free, found, strict=True):
                 if n > MOST_WORDS:
-                    text = f"has about {n:,} different values in {column}; it stays in the source, see frame(\"{name}\")"
+                    text = f'has about {n:,} different values in {column}; it stays in the source, see frame("{name}")'
                     self.findings.append(Finding(name, text, n, "note"))
                     del kinds[column]
         for column in [c for c in words if c in kinds]:
@@ -238,6 +242,7 @@ class _Builder:
             f"select {named(column)}, count(*) from t_{name} where {named(column)} is not null "
             f"group by 1 order by 2 desc, 1 limit {limit + 1}"
         ).fetchall()
+        self.manifest["common"][f"{name}.{column}"] = [word for word, _ in found[:10]]
         words = sorted(word for word, _ in found)
         if len(found) > limit:
             words = sorted([*(word for word, _ in found[: limit - 1]), OTHERS])

@@ -1,0 +1,1 @@
+"""How customers move: sessions, transitions, funnels, touchpoints, sales."""

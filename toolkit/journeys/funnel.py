@@ -1,0 +1,242 @@
+"""Funnels: how far customers get through ordered steps, who is still on the way, and how groups differ."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from toolkit.counts import Additive, Tally
+from toolkit.errors import MissingData, UsageError, one_of
+from toolkit.journeys.chains import NOWHERE, Search, chains, moments_shared
+from toolkit.journeys.funnel_result import Funnel
+from toolkit.shown import show_number
+from toolkit.study.clock import duration
+from toolkit.study.data import Data
+from toolkit.study.engine import run
+from toolkit.study.table import Part
+
+ENTRIES = {"best": "the entry that gets deepest", "first": "the first entry in the period"}
+TIES = {"favour": "events of one moment in the order that helps", "file": "events of one moment in input order"}
+CHOICES = 5  # touchpoints named when nothing says which steps to take
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FunnelRules:
+    """The rules of a funnel where they can be chosen.
+
+    Attributes:
+        entry: "best" – the entry that lets the customer get deepest; "first" – the clock starts at the first entry in
+            the period and never restarts.
+        ties: "favour" – events of one moment stand in the order that helps; "file" – in input order.
+
+    Example:
+        >>> FunnelRules(entry="first").ties
+        'favour'
+    """
+
+    entry: str = "best"
+    ties: str = "favour"
+
+    def __post_init__(self) -> None:
+        for name, options in (("entry", ENTRIES), ("ties", TIES)):
+            if getattr(self, name) not in options:
+                raise one_of(name, getattr(self, name), options)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FunnelCounts(Additive):
+    """What a funnel adds up to; g groups (the last one: unknown), k steps.
+
+    Attributes:
+        seen: int64 customers with any event.
+        reached: g × k int64 customers by deepest step reached, all entries.
+        matured: the same over entries that had the whole window.
+        pending: g int64 customers not through whose latest entry still has time.
+        tied: int64 customers whose outcome hangs on the order of events of one moment.
+        waits: tally of seconds; group j: step j since the step before, group k + j: since the entry.
+    """
+
+    seen: int
+    reached: np.ndarray
+    matured: np.ndarray
+    pending: np.ndarray
+    tied: int
+    waits: Tally
+
+
+def count_funnel(
+    part: Part, *, steps: Sequence[Sequence[int]], window: int, rules: FunnelRules, by: str | None
+) -> FunnelCounts:
+    """Counts chains of one partition.
+
+    Args:
+        part: some customers.
+        steps: touchpoint codes that make each step.
+        window: longest time from entry to the last step, µs.
+        rules: entry and ties.
+        by: events column (its value at entry) or customer attribute; None = one group.
+    """
+    table, k = part.table, len(steps)
+    matches = tuple(np.flatnonzero(_is_one_of(table["touchpoint"], codes)) for codes in steps)
+    search = Search(matches, window, rules.entry, rules.ties)
+    allowed = matches[0][part.anchored(table.time[matches[0]])]
+    found = chains(table, search, allowed)
+    ripe = table.time[allowed] <= part.observed_until - window
+    matured = found if ripe.all() else chains(table, search, allowed[ripe])
+    group, groups = _groups(part, by)
+    depth = (found >= 0).sum(axis=1)
+    hopeful = np.zeros(len(part), bool)
+    hopeful[table.customer[allowed[~ripe]]] = True
+    waiting = hopeful & (depth < k)
+    return FunnelCounts(
+        seen=int((table.sizes > 0).sum()),
+        reached=_by_depth(found, group, groups),
+        matured=_by_depth(matured, group, groups),
+        pending=np.bincount(group(found[waiting, 0], waiting), minlength=groups),
+        tied=_tied(table, search, allowed, depth),
+        waits=_waits(table.time, found),
+    )
+
+
+def _is_one_of(column: np.ndarray, codes: Sequence[int]) -> np.ndarray:
+    return np.isin(column, codes) if len(codes) > 1 else column == (codes[0] if codes else -2)
+
+
+def _groups(part: Part, by: str | None):
+    """A function from entry rows (and the mask of their customers) to group codes, and how many groups there are."""
+    if by is None:
+        return lambda rows, customers: np.zeros(len(rows), np.int64), 1
+    own = by in part.attributes
+    size = len(part.words(by, "customers" if own else "events"))
+
+    def group(rows: np.ndarray, customers: np.ndarray) -> np.ndarray:
+        codes = part.attributes[by][customers] if own else part.table[by][rows]
+        return np.where(codes < 0, size, codes).astype(np.int64)
+
+    return group, size + 1
+
+
+def _by_depth(found: np.ndarray, group, groups: int) -> np.ndarray:
+    """Customers by group and deepest step reached."""
+    k, entered = found.shape[1], found[:, 0] >= 0
+    depth = (found[entered] >= 0).sum(axis=1)
+    key = group(found[entered, 0], entered) * k + depth - 1
+    return np.bincount(key, minlength=groups * k).reshape(groups, k)
+
+
+def _tied(table, search: Search, allowed: np.ndarray, depth: np.ndarray) -> int:
+    if not moments_shared(table, search.steps):
+        return 0
+    other = Search(search.steps, search.window, search.entry, "file" if search.ties == "favour" else "favour")
+    return int(((chains(table, other, allowed) >= 0).sum(axis=1) != depth).sum())
+
+
+def _waits(time: np.ndarray, found: np.ndarray) -> Tally:
+    groups, values, k = [], [], found.shape[1]
+    for step in range(1, k):
+        there = found[:, step] != NOWHERE
+        at = time[found[there, step]]
+        for group, since in ((step, found[there, step - 1]), (k + step, found[there, 0])):
+            groups.append(np.full(len(at), group))
+            values.append((at - time[since]) / 1e6)
+    return Tally.of(np.concatenate(groups), np.concatenate(values))
+
+
+def funnel(
+    data: Data,
+    steps: Sequence[str | Sequence[str]] | None = None,
+    *,
+    within: str = "7d",
+    by: str | None = None,
+    rules: FunnelRules | None = None,
+) -> Funnel:
+    """How far customers get through ordered steps within a window.
+
+    Args:
+        data: the study; `between` sets the period of the entry.
+        steps: touchpoints in order, at least two; a list of touchpoints makes one step of several. Left out: the
+            touchpoints with the catalogue's roles view, cart, checkout, purchase.
+        within: longest time from entry to the last step, inclusive, such as "7d".
+        by: events column, taken at entry, or customer attribute to break down by.
+        rules: entry and ties.
+
+    Returns:
+        Without `by` one row per step: customers so far, and rates of matured entries (those that had the whole window)
+        with Wilson intervals. With `by` one row per group: its conversion and the difference from the rest (Newcombe;
+        p adjusted by Holm).
+
+    Raises:
+        MissingData: no steps were given and the catalogue finds none.
+        UsageError: a step does not occur, fewer than two steps, or nothing to break down by of that name.
+
+    Method:
+        Entry "best": for each step the latest entry among chains that reached it, one pass (METHODS in docs). A
+        customer who did not convert is pending while any entry is younger than the window, and matured rates leave
+        young entries out, converters included.
+
+    Example:
+        >>> import toolkit as tk
+        >>> data = tk.open_data(tk.make_data(200, rng=1))
+        >>> [row["step"] for row in tk.funnel(data, ["cart", "purchase"]).rows()]
+        ['cart', 'purchase']
+    """
+    rules = rules or FunnelRules()
+    named, notes = _steps(data, steps)
+    columns = [c for c in ("device", "channel", "campaign", *_columns(data)) if c]
+    if by is not None and by not in columns:
+        raise one_of("by", by, sorted(set(columns)))
+    window = duration(within)
+    counts = run(data, count_funnel, steps=[data.codes(step) for step in named], window=window, rules=rules, by=by)
+    words = () if by is None else (data.vocabulary(by, "customers") or data.vocabulary(by))
+    card = data.definition(
+        "Funnel",
+        unit="customer",
+        population="customers whose entry lies in the period; rates: entries that had the whole window (matured)",
+        window=f"{within} from entry, inclusive; steps may fall after the period",
+        denominator="of entered: matured entries; of previous: those who reached the step before; of all: everyone seen",
+        rules=f"{ENTRIES[rules.entry]}; in order, others may lie between; {TIES[rules.ties]}. Intervals: Wilson, 95 %",
+        notes=tuple(notes + _guards(counts, within, data)),
+    )
+    shown = tuple(" / ".join(step) for step in named)
+    return Funnel(counts=counts, steps=shown, by=by, words=words, small_cells=data.small_cells, definition=card)
+
+
+def _columns(data: Data) -> list[str]:
+    return [name.split(".", 1)[1] for name in data.vocabularies if name.split(".")[0] in ("events", "customers")]
+
+
+def _steps(data: Data, steps: Sequence | None) -> tuple[list[list[str]], list[str]]:
+    """The steps as lists of touchpoints, and what must be said about how they were found."""
+    vocabulary = data.vocabulary("touchpoint")
+    if steps is not None:
+        named = [[step] if isinstance(step, str) else list(step) for step in steps]
+        if len(named) < 2 or not all(named):
+            raise UsageError("A funnel needs at least two steps, each a touchpoint or a list of touchpoints.")
+        return named, []
+    roles = [
+        step
+        for step in (data.catalogue.names_with_role(r, vocabulary) for r in ("view", "cart", "checkout", "purchase"))
+        if step
+    ]
+    if len(roles) >= 2:
+        return roles, []
+    common = ", ".join(data.store.manifest["common"].get("events.touchpoint", [])[:CHOICES])
+    raise MissingData(
+        "A funnel",
+        "touchpoints that the catalogue knows as view, cart, checkout or purchase",
+        f"naming the steps yourself; the most frequent touchpoints here are {common}",
+    )
+
+
+def _guards(counts: FunnelCounts, within: str, data: Data) -> list[str]:
+    notes = []
+    if counts.reached.sum() and not counts.matured.sum():
+        notes.append(f"No entry had the whole window of {within} before observation ended, so no rate is known yet.")
+    elif not counts.reached.sum():
+        notes.append("No customer entered in the period.")
+    if counts.tied:
+        n = show_number(counts.tied, "count", data.locale)
+        notes.append(f"For {n} customers the outcome hangs on the order of events of one moment.")
+    return notes

@@ -1,0 +1,184 @@
+"""What a funnel answers: rates by step or by group, with their intervals and differences."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from toolkit.privacy import suppress
+from toolkit.results import Definition, Interval, Result
+from toolkit.shown import show_interval, show_number
+from toolkit.stats.many import adjust
+from toolkit.stats.shares import newcombe, newcombe_p, wilson
+
+if TYPE_CHECKING:
+    from toolkit.journeys.funnel import FunnelCounts
+
+UNKNOWN = "(unknown)"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Funnel(Result):
+    """A counted funnel.
+
+    Attributes:
+        counts: what was counted.
+        steps: names of the steps.
+        by: what it is broken down by, or None.
+        words: names of the groups; the counts have one group more, the unknown.
+        small_cells: groups of fewer entries are not shown.
+        definition: the card.
+    """
+
+    counts: FunnelCounts
+    steps: tuple[str, ...]
+    by: str | None
+    words: tuple[str, ...]
+    small_cells: int
+    definition: Definition
+
+    columns = {"of_entered_rate": "of entered", "of_previous_rate": "of previous", "of_all_share": "of all"}
+
+    def rows(self) -> list[dict]:
+        """One row per step, or with `by` one row per group."""
+        return self.step_rows() if self.by is None else self.group_rows()
+
+    def step_rows(self) -> list[dict]:
+        """One row per step: customers so far, matured customers, the three rates, median seconds since the step before."""
+        so_far, matured = _reached(self.counts.reached.sum(axis=0)), _reached(self.counts.matured.sum(axis=0))
+        k = len(self.steps)
+        median = self.counts.waits.quantile(0.5, groups=2 * k)
+        of_entered = _rates(matured, matured[0])
+        of_previous = _rates(matured, np.append(matured[0], matured[:-1]))
+        return [
+            {
+                "step": step,
+                "n_customers": int(so_far[i]),
+                "n_matured": int(matured[i]),
+                **_named("of_entered_rate", of_entered, i),
+                **_named("of_previous_rate", of_previous, i),
+                "of_all_share": float(so_far[i] / self.counts.seen) if self.counts.seen else float("nan"),
+                "median_seconds": float(median[i]) if i else float("nan"),
+            }
+            for i, step in enumerate(self.steps)
+        ]
+
+    def group_rows(self) -> list[dict]:
+        """One row per group: entered, converted, conversion with interval, difference from the rest, adjusted p."""
+        names = [*self.words, UNKNOWN]
+        matured = self.counts.matured
+        entered, converted = matured.sum(axis=1), matured[:, -1]
+        there = self.counts.reached.sum(axis=1) > 0
+        hidden = np.zeros(len(names), bool)
+        hidden[there] = suppress(entered[there], self.small_cells)
+        shown = np.flatnonzero(there & ~hidden)
+        rate, low, high = _rates(converted[shown], entered[shown])
+        rest = converted.sum() - converted[shown], entered.sum() - entered[shown]
+        diff_low, diff_high = newcombe(*rest, converted[shown], entered[shown])
+        p, _ = adjust(newcombe_p(*rest, converted[shown], entered[shown]), "holm")
+        with np.errstate(invalid="ignore", divide="ignore"):
+            diff = rate - rest[0] / rest[1]
+        rows = [
+            {
+                self.by: names[group],
+                "n_entered": int(entered[group]),
+                "n_converted": int(converted[group]),
+                "conversion_rate": float(rate[i]),
+                "conversion_rate_low": float(low[i]),
+                "conversion_rate_high": float(high[i]),
+                "conversion_rate_diff": float(diff[i]),
+                "conversion_rate_diff_low": float(diff_low[i]),
+                "conversion_rate_diff_high": float(diff_high[i]),
+                "p_adjusted": float(p[i]),
+            }
+            for i, group in enumerate(shown)
+        ]
+        return sorted(rows, key=lambda row: -row["n_entered"]) + self._hidden_row(entered, converted, hidden)
+
+    def _hidden_row(self, entered, converted, hidden) -> list[dict]:
+        """The groups too small to show, together, where they are enough together."""
+        n = int(entered[hidden].sum())
+        if not hidden.any() or n < max(self.small_cells, 1):
+            return []
+        rate, low, high = _rates(converted[hidden].sum(keepdims=True), np.array([n]))
+        row = {self.by: f"({int(hidden.sum())} small groups together)", "n_entered": n}
+        row |= {"n_converted": int(converted[hidden].sum())}
+        return [row | _named("conversion_rate", (rate, low, high), 0)]
+
+    @property
+    def headline(self) -> dict:
+        """The conversion of matured entries: rate with interval, entered and converted."""
+        matured = _reached(self.counts.matured.sum(axis=0))
+        rates = _rates(matured[-1:], matured[:1])
+        return {"n_entered": int(matured[0]), "n_converted": int(matured[-1]), **_named("conversion_rate", rates, 0)}
+
+    def interval(self, level: float = 0.95) -> Interval:
+        """Wilson interval of the conversion of matured entries."""
+        row = self.headline
+        low, high = wilson(row["n_converted"], row["n_entered"], level)
+        return Interval(float(low), float(high), level)
+
+    @property
+    def ledger(self) -> dict[str, int]:
+        """Converted, dropped, pending and never entered; together everyone seen."""
+        reached = self.counts.reached.sum(axis=0)
+        pending = int(self.counts.pending.sum())
+        entered, converted = int(reached.sum()), int(reached[-1])
+        return {
+            "converted": converted,
+            "dropped": entered - converted - pending,
+            "pending": pending,
+            "never entered": self.counts.seen - entered,
+            "all": self.counts.seen,
+        }
+
+    def worst_step(self) -> dict | None:
+        """The row of the step that fewest of those before it reach; None when no rate is known."""
+        known = [row for row in self.step_rows()[1:] if row["of_previous_rate"] == row["of_previous_rate"]]
+        return min(known, key=lambda row: row["of_previous_rate"]) if known else None
+
+    def say(self) -> list[str]:
+        """Conversion with its interval; the step with the largest loss; the group that differs most."""
+        locale, row = self.definition.locale, self.headline
+        if row["conversion_rate"] != row["conversion_rate"]:
+            return [self.note or "No conversion rate is known."]
+        rate = show_number(row["conversion_rate"], "rate", locale)
+        band = show_interval(
+            row["conversion_rate"], (row["conversion_rate_low"], row["conversion_rate_high"]), "rate", locale
+        )
+        n = show_number(row["n_entered"], "count", locale)
+        said = [f"{rate} ({band}) of the {n} customers who began with {self.steps[0]} reached {self.steps[-1]}."]
+        worst = self.worst_step()
+        if worst and len(self.steps) > 2:
+            before = self.steps[self.steps.index(worst["step"]) - 1]
+            lost = show_number(1 - worst["of_previous_rate"], "rate", locale)
+            said.append(f"The largest loss is from {before} to {worst['step']}: {lost} do not go on.")
+        return said + (self._say_groups() if self.by else [])
+
+    def _say_groups(self) -> list[str]:
+        rows = [row for row in self.group_rows() if row.get("p_adjusted", 1) < 0.05]
+        if not rows:
+            return [f"No group by {self.by} differs from the rest by more than chance allows."]
+        row = max(rows, key=lambda r: abs(r["conversion_rate_diff"]) * r["n_entered"])
+        locale, diff = self.definition.locale, row["conversion_rate_diff"]
+        rate = show_number(row["conversion_rate"], "rate", locale)
+        gap = show_number(abs(diff), "points", locale).lstrip("+")
+        side = "below" if diff < 0 else "above"
+        return [f"{self.by} {row[self.by]} converts at {rate}, {gap} {side} the rest."]
+
+
+def _reached(by_depth: np.ndarray) -> np.ndarray:
+    """Customers who got at least to each step."""
+    return by_depth[::-1].cumsum()[::-1]
+
+
+def _rates(count: np.ndarray, n: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Rates with Wilson intervals; NaN where nobody could."""
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return (count / np.where(n > 0, n, np.nan), *wilson(count, n))
+
+
+def _named(name: str, rates: tuple[np.ndarray, ...], i: int) -> dict[str, float]:
+    return {f"{name}{end}": float(values[i]) for end, values in zip(("", "_low", "_high"), rates, strict=True)}

@@ -1,0 +1,283 @@
+"""The touchpoint inventory: where customers meet us, how often, and what they do there."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from toolkit.counts import Additive, by_bucket, distinct_per_key, resample
+from toolkit.journeys.sessions import SHORT, session_starts
+from toolkit.results import Definition, Result
+from toolkit.shown import show_number
+from toolkit.stats.shares import wilson
+from toolkit.study.clock import duration
+from toolkit.study.data import Data
+from toolkit.study.engine import run
+from toolkit.study.table import Part
+
+NOT_PLACED = "(not placed)"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TouchpointCounts(Additive):
+    """What touchpoints add up to; v touchpoints.
+
+    Attributes:
+        events: v int64 events in the period.
+        customers: v int64 different customers.
+        sessions: v int64 different sessions.
+        entries: 1,024 × v int64 sessions that begin here.
+        bounces: 1,024 × v int64 of these, not engaged.
+        met: 2 × v int64 customers who met it: those who did not convert, those who did (before they did).
+        people: 2 int64 customers who did not convert, who did.
+        channels: v × c int64 events by channel.
+        stages: v × s int64 events by the data's own stage.
+        load: 1,024 × v float64 load time in ms; loads: how many were measured.
+    """
+
+    events: np.ndarray
+    customers: np.ndarray
+    sessions: np.ndarray
+    entries: np.ndarray
+    bounces: np.ndarray
+    met: np.ndarray
+    people: np.ndarray
+    channels: np.ndarray
+    stages: np.ndarray
+    load: np.ndarray
+    loads: np.ndarray
+
+
+def count_touchpoints(part: Part, *, gap: int, key: Sequence[int]) -> TouchpointCounts:
+    """Counts the events of the period by touchpoint.
+
+    Args:
+        part: some customers.
+        gap: longest pause within a session, µs.
+        key: touchpoint codes that are the conversion.
+    """
+    table, v = part.table, len(part.words("touchpoint"))
+    code, owner, inside = table["touchpoint"].astype(np.int64), table.customer, part.anchored(table.time)
+    starts = session_starts(table, gap)
+    session = np.cumsum(starts) - 1
+    done = np.full(len(part), np.iinfo(np.int64).max)
+    sold = np.flatnonzero(np.isin(code, key) & inside)[::-1]
+    done[owner[sold]] = table.time[sold]
+    converted = done < np.iinfo(np.int64).max
+    before = inside & (table.time <= done[owner])
+    met = distinct_per_key(owner[before], code[before] + v * converted[owner[before]], 2 * v)
+    present = table.per_customer(inside) > 0
+    return TouchpointCounts(
+        events=np.bincount(code[inside], minlength=v),
+        customers=distinct_per_key(owner[inside], code[inside], v),
+        sessions=distinct_per_key(session[inside], code[inside], v),
+        **_entries(part, starts, code, key),
+        met=met.reshape(2, v),
+        people=np.array([(present & ~converted).sum(), (present & converted).sum()]),
+        channels=_crossed(part, "channel", code, inside),
+        stages=_crossed(part, "stage", code, inside),
+        **_load(part, code, inside),
+    )
+
+
+def _entries(part: Part, starts: np.ndarray, code: np.ndarray, key: Sequence[int]) -> dict[str, np.ndarray]:
+    """Sessions by the touchpoint they begin with, and those left at once."""
+    table, v = part.table, len(part.words("touchpoint"))
+    first = np.flatnonzero(starts)
+    ends = np.append(first[1:], len(table))
+    lasted = table.time[ends - 1] - table.time[first] if len(first) else first
+    alone = (ends - first == 1) & (lasted < SHORT) & ~np.isin(code[first], key)
+    mine = part.anchored(table.time[first])
+    bucket = part.bucket[table.customer[first]]
+    left = mine & alone
+    return {
+        "entries": by_bucket(bucket[mine], None, code[first][mine], v),
+        "bounces": by_bucket(bucket[left], None, code[first][left], v),
+    }
+
+
+def _crossed(part: Part, column: str, code: np.ndarray, inside: np.ndarray) -> np.ndarray:
+    """Events by touchpoint and another column, unknown left out."""
+    v, size = len(part.words("touchpoint")), len(part.words(column))
+    if not size:
+        return np.zeros((v, 0), np.int64)
+    other = part.table[column]
+    both = inside & (other >= 0)
+    return np.bincount(code[both] * size + other[both], minlength=v * size).reshape(v, size)
+
+
+def _load(part: Part, code: np.ndarray, inside: np.ndarray) -> dict[str, np.ndarray]:
+    v = len(part.words("touchpoint"))
+    if "load_ms" not in part.table:
+        return {"load": np.zeros((1024, v)), "loads": np.zeros(v, np.int64)}
+    value = part.table["load_ms"]
+    known = inside & ~np.isnan(value)
+    bucket = part.bucket[part.table.customer[known]]
+    return {"load": by_bucket(bucket, value[known], code[known], v), "loads": np.bincount(code[known], minlength=v)}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Touchpoints(Result):
+    """The inventory of touchpoints.
+
+    Attributes:
+        counts: what was counted.
+        names: touchpoints, in the order of the counts.
+        stages: stage of each, "" where neither the data nor the catalogue gives one.
+        channels: names of the channels.
+        small_cells: touchpoints met by fewer customers are not listed.
+        definition: the card.
+    """
+
+    counts: TouchpointCounts
+    names: tuple[str, ...]
+    stages: tuple[str, ...]
+    channels: tuple[str, ...]
+    small_cells: int
+    definition: Definition
+
+    columns = {"converting_share": "of converting", "other_share": "of others", "n_customers": "reach"}
+
+    def rows(self) -> list[dict]:
+        """One row per touchpoint, widest reach first.
+
+        Columns: touchpoint, stage, main channel, events, customers, share of all customers, sessions, bounce rate of
+        sessions that begin here, share of converting and of other customers who met it, mean load time.
+        """
+        counts, people = self.counts, self.counts.people
+        bounce, low, high = self._bounce()
+        met = [wilson(counts.met[who], np.full(len(self.names), people[who])) for who in (0, 1)]
+        rows = []
+        for i, name in enumerate(self.names):
+            if counts.customers[i] < max(self.small_cells, 1):
+                continue
+            row = {"touchpoint": name, "stage": self.stages[i] or NOT_PLACED, "channel": self._channel(i)}
+            row |= {"n_events": int(counts.events[i]), "n_customers": int(counts.customers[i])}
+            row |= {"reach_share": float(counts.customers[i] / people.sum()), "n_sessions": int(counts.sessions[i])}
+            row |= {
+                "bounce_rate": float(bounce[i]),
+                "bounce_rate_low": float(low[i]),
+                "bounce_rate_high": float(high[i]),
+            }
+            for who, key in ((1, "converting_share"), (0, "other_share")):
+                share = counts.met[who, i] / people[who] if people[who] else np.nan
+                row |= {key: float(share), f"{key}_low": float(met[who][0][i]), f"{key}_high": float(met[who][1][i])}
+            if counts.loads.any():
+                mean = counts.load[:, i].sum() / counts.loads[i] / 1000 if counts.loads[i] else np.nan
+                row["load_seconds"] = float(mean)
+            rows.append(row)
+        return sorted(rows, key=lambda row: (-row["n_customers"], row["touchpoint"]))
+
+    def _bounce(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Bounce rate by touchpoint; sessions of a customer belong together, so customers are resampled."""
+        begun, left = self.counts.entries.sum(axis=0), self.counts.bounces.sum(axis=0)
+        draws = resample(np.stack([self.counts.bounces, self.counts.entries], axis=1), 1_000, rng=1)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            low, high = np.nanquantile(np.where(draws[:, 1] > 0, draws[:, 0] / draws[:, 1], 0), [0.025, 0.975], axis=0)
+            enough = begun >= max(self.small_cells, 1)
+            return tuple(np.where(enough, values, np.nan) for values in (left / begun, low, high))
+
+    def _channel(self, i: int) -> str:
+        by_channel = self.counts.channels[i]
+        return self.channels[int(by_channel.argmax())] if by_channel.sum() else ""
+
+    @property
+    def coverage(self) -> float:
+        """Share of the events whose touchpoint has a stage."""
+        placed = np.array([bool(stage) for stage in self.stages], bool)
+        total = self.counts.events.sum()
+        return float(self.counts.events[placed].sum() / total) if total else float("nan")
+
+    @property
+    def ledger(self) -> dict[str, int]:
+        """Events shown and events of touchpoints that too few customers met; together all."""
+        hidden = self.counts.events[self.counts.customers < max(self.small_cells, 1)].sum()
+        return {
+            "shown": int(self.counts.events.sum() - hidden),
+            "hidden": int(hidden),
+            "all": int(self.counts.events.sum()),
+        }
+
+    def by_stage(self) -> list[dict]:
+        """One row per stage: touchpoints, events and their share."""
+        total = max(int(self.counts.events.sum()), 1)
+        rows = []
+        for stage in dict.fromkeys([*self.stages]):
+            mine = np.array([other == stage for other in self.stages])
+            n = int(self.counts.events[mine].sum())
+            rows.append(
+                {
+                    "stage": stage or NOT_PLACED,
+                    "n_touchpoints": int(mine.sum()),
+                    "n_events": n,
+                    "event_share": n / total,
+                }
+            )
+        return sorted(rows, key=lambda row: -row["n_events"])
+
+    def say(self) -> list[str]:
+        """How many touchpoints, the widest reach, and how much of it has a stage."""
+        rows, locale = self.rows(), self.definition.locale
+        if not rows:
+            return ["No touchpoint was met by enough customers in the period."]
+        top = rows[0]
+        share = show_number(top["reach_share"], "rate", locale)
+        said = [f"Customers meet us at {len(rows)} touchpoints; {top['touchpoint']} reaches most of them ({share})."]
+        left = [row for row in rows if row["bounce_rate"] == row["bounce_rate"] and row["n_sessions"] >= 30]
+        if left:
+            worst = max(left, key=lambda row: row["bounce_rate_low"])
+            rate = show_number(worst["bounce_rate"], "rate", locale)
+            said.append(f"Sessions that begin with {worst['touchpoint']} are left at once most often ({rate}).")
+        return [*said, f"{show_number(self.coverage, 'rate', locale)} of the events have a stage."]
+
+
+def touchpoints(data: Data, *, goal: Sequence[str] | None = None, gap: str = "30min") -> Touchpoints:
+    """Every touchpoint with its stage, volume, reach, sessions and bounce, and who met it.
+
+    Args:
+        data: the study.
+        goal: touchpoints that are the conversion; the catalogue's purchases when left out.
+        gap: longest pause within a session.
+
+    Returns:
+        One row per touchpoint that enough customers met. The two shares compare customers who converted (up to their
+        first conversion) with those who did not; they are no effect: longer journeys meet more of everything.
+
+    Example:
+        >>> import toolkit as tk
+        >>> rows = tk.touchpoints(tk.open_data(tk.make_data(200, rng=1))).rows()
+        >>> rows[0]["n_customers"] >= rows[-1]["n_customers"]
+        True
+    """
+    names = data.vocabulary("touchpoint")
+    goal = list(goal) if goal else data.catalogue.names_with_role("purchase", names)
+    counts = run(data, count_touchpoints, gap=duration(gap), key=data.codes(goal))
+    card = data.definition(
+        "Touchpoints",
+        unit="customer, session or event as named",
+        population="events in the period",
+        window=f"a pause of more than {gap} begins a new session",
+        denominator="reach: customers with an event; bounce: sessions that begin here; shares: customers who converted "
+        f"({', '.join(goal) or 'no conversion is known'}), up to their first conversion, and customers who did not",
+        rules="bounce: under ten seconds, one event, no conversion. Intervals: bounce by resampling customers, shares by "
+        "Wilson, 95 %. The shares are no effect: longer journeys meet more of everything",
+    )
+    return Touchpoints(
+        counts=counts,
+        names=names,
+        stages=_stages(data, counts),
+        channels=data.vocabulary("channel"),
+        small_cells=data.small_cells,
+        definition=card,
+    )
+
+
+def _stages(data: Data, counts: TouchpointCounts) -> tuple[str, ...]:
+    """Stage of each touchpoint: the data's own where it has one, else the catalogue's."""
+    own, names = data.vocabulary("stage"), data.vocabulary("touchpoint")
+    return tuple(
+        own[int(counts.stages[i].argmax())] if own and counts.stages[i].any() else data.catalogue.stage_of(name)
+        for i, name in enumerate(names)
+    )
