@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
@@ -39,7 +39,7 @@ class Funnel(Result):
     small_cells: int
     definition: Definition
 
-    columns = {"of_entered_rate": "of entered", "of_previous_rate": "of previous", "of_all_share": "of all"}
+    columns: ClassVar = {"of_entered_rate": "of entered", "of_previous_rate": "of previous", "of_all_share": "of all"}
 
     def rows(self) -> list[dict]:
         """One row per step, or with `by` one row per group."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date, datetime
+from itertools import pairwise
+from typing import ClassVar
 
 import numpy as np
 
@@ -12,7 +14,7 @@ from toolkit.errors import MissingData
 from toolkit.results import Definition, Result
 from toolkit.shown import show_interval, show_number
 from toolkit.stats.shares import share_of
-from toolkit.study.clock import moment_of, shown
+from toolkit.study.clock import DAY, moment_of, shown
 from toolkit.study.data import Data
 from toolkit.study.engine import run
 from toolkit.study.sort import UNKNOWN
@@ -90,7 +92,7 @@ class Sales(Result):
     minor: tuple[int, ...]
     definition: Definition
 
-    columns = {"order_money": "order value", "repeat_rate": "bought again"}
+    columns: ClassVar = {"order_money": "order value", "repeat_rate": "bought again"}
 
     def rows(self) -> list[dict]:
         """One row per month and currency with orders: orders, customers, revenue, mean order value with interval."""
@@ -203,7 +205,7 @@ def sales(data: Data) -> Sales:
     return Sales(
         counts=counts,
         months=tuple(days[:-1]),
-        partial=tuple(a < seen_from or b - 1 > seen_to for a, b in zip(starts[:-1], starts[1:], strict=True)),
+        partial=tuple(a + DAY <= seen_from or b - DAY > seen_to for a, b in pairwise(starts)),
         currencies=currencies,
         minor=tuple(10 ** get_currency_precision(currency.upper()) for currency in currencies),
         definition=data.definition(

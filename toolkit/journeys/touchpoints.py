@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
-from toolkit.counts import Additive, by_bucket, distinct_per_key, resample
+from toolkit.counts import Additive, by_bucket, distinct_per_key
 from toolkit.journeys.sessions import SHORT, session_starts
 from toolkit.results import Definition, Result
 from toolkit.shown import show_number
+from toolkit.stats.clusters import clustered_rate
 from toolkit.stats.shares import wilson
 from toolkit.study.clock import duration
 from toolkit.study.data import Data
@@ -127,6 +129,8 @@ class Touchpoints(Result):
         names: touchpoints, in the order of the counts.
         stages: stage of each, "" where neither the data nor the catalogue gives one.
         channels: names of the channels.
+        inviting: touchpoints from which something more is expected, so that leaving at once is a loss: those of our own
+            places before the purchase, not the messages that reach a customer.
         small_cells: touchpoints met by fewer customers are not listed.
         definition: the card.
     """
@@ -135,10 +139,11 @@ class Touchpoints(Result):
     names: tuple[str, ...]
     stages: tuple[str, ...]
     channels: tuple[str, ...]
+    inviting: frozenset[str]
     small_cells: int
     definition: Definition
 
-    columns = {"converting_share": "of converting", "other_share": "of others", "n_customers": "reach"}
+    columns: ClassVar = {"converting_share": "of converting", "other_share": "of others", "n_customers": "reach"}
 
     def rows(self) -> list[dict]:
         """One row per touchpoint, widest reach first.
@@ -148,7 +153,7 @@ class Touchpoints(Result):
         """
         counts, people = self.counts, self.counts.people
         bounce, low, high = self._bounce()
-        met = [wilson(counts.met[who], np.full(len(self.names), people[who])) for who in (0, 1)]
+        met = {"converting_share": self._met(1), "other_share": self._met(0)}
         rows = []
         for i, name in enumerate(self.names):
             if counts.customers[i] < max(self.small_cells, 1):
@@ -161,9 +166,8 @@ class Touchpoints(Result):
                 "bounce_rate_low": float(low[i]),
                 "bounce_rate_high": float(high[i]),
             }
-            for who, key in ((1, "converting_share"), (0, "other_share")):
-                share = counts.met[who, i] / people[who] if people[who] else np.nan
-                row |= {key: float(share), f"{key}_low": float(met[who][0][i]), f"{key}_high": float(met[who][1][i])}
+            for key, (share, least, most) in met.items():
+                row |= {key: float(share[i]), f"{key}_low": float(least[i]), f"{key}_high": float(most[i])}
             if counts.loads.any():
                 mean = counts.load[:, i].sum() / counts.loads[i] / 1000 if counts.loads[i] else np.nan
                 row["load_seconds"] = float(mean)
@@ -171,13 +175,17 @@ class Touchpoints(Result):
         return sorted(rows, key=lambda row: (-row["n_customers"], row["touchpoint"]))
 
     def _bounce(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Bounce rate by touchpoint; sessions of a customer belong together, so customers are resampled."""
-        begun, left = self.counts.entries.sum(axis=0), self.counts.bounces.sum(axis=0)
-        draws = resample(np.stack([self.counts.bounces, self.counts.entries], axis=1), 1_000, rng=1)
-        with np.errstate(invalid="ignore", divide="ignore"):
-            low, high = np.nanquantile(np.where(draws[:, 1] > 0, draws[:, 0] / draws[:, 1], 0), [0.025, 0.975], axis=0)
-            enough = begun >= max(self.small_cells, 1)
-            return tuple(np.where(enough, values, np.nan) for values in (left / begun, low, high))
+        """Bounce rate by touchpoint, where enough sessions begin there; sessions of a customer belong together."""
+        rates = clustered_rate(self.counts.bounces, self.counts.entries)
+        enough = self.counts.entries.sum(axis=0) >= max(self.small_cells, 1)
+        return tuple(np.where(enough, values, np.nan) for values in rates)
+
+    def _met(self, who: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Share of the customers who did (1) or did not (0) convert that met each touchpoint; few are not shown."""
+        met, people = self.counts.met[who], int(self.counts.people[who])
+        shown = (people >= max(self.small_cells, 1)) & ((met == 0) | (met >= self.small_cells))
+        low, high = wilson(met, np.full(len(met), people))
+        return tuple(np.where(shown, values, np.nan) for values in (met / max(people, 1), low, high))
 
     def _channel(self, i: int) -> str:
         by_channel = self.counts.channels[i]
@@ -225,7 +233,7 @@ class Touchpoints(Result):
         top = rows[0]
         share = show_number(top["reach_share"], "rate", locale)
         said = [f"Customers meet us at {len(rows)} touchpoints; {top['touchpoint']} reaches most of them ({share})."]
-        left = [row for row in rows if row["bounce_rate"] == row["bounce_rate"] and row["n_sessions"] >= 30]
+        left = [row for row in rows if row["bounce_rate"] == row["bounce_rate"] and row["touchpoint"] in self.inviting]
         if left:
             worst = max(left, key=lambda row: row["bounce_rate_low"])
             rate = show_number(worst["bounce_rate"], "rate", locale)
@@ -261,14 +269,15 @@ def touchpoints(data: Data, *, goal: Sequence[str] | None = None, gap: str = "30
         window=f"a pause of more than {gap} begins a new session",
         denominator="reach: customers with an event; bounce: sessions that begin here; shares: customers who converted "
         f"({', '.join(goal) or 'no conversion is known'}), up to their first conversion, and customers who did not",
-        rules="bounce: under ten seconds, one event, no conversion. Intervals: bounce by resampling customers, shares by "
-        "Wilson, 95 %. The shares are no effect: longer journeys meet more of everything",
+        rules="bounce: under ten seconds, one event, no conversion. Intervals: Wilson, 95 %, for bounce allowing for "
+        "customers with several sessions. The shares are no effect: longer journeys meet more of everything",
     )
     return Touchpoints(
         counts=counts,
         names=names,
         stages=_stages(data, counts),
         channels=data.vocabulary("channel"),
+        inviting=frozenset(name for name in names if _inviting(data, name)),
         small_cells=data.small_cells,
         definition=card,
     )
@@ -280,4 +289,11 @@ def _stages(data: Data, counts: TouchpointCounts) -> tuple[str, ...]:
     return tuple(
         own[int(counts.stages[i].argmax())] if own and counts.stages[i].any() else data.catalogue.stage_of(name)
         for i, name in enumerate(names)
+    )
+
+
+def _inviting(data: Data, name: str) -> bool:
+    place = data.catalogue.place(name)
+    return (
+        place is not None and place.phase != "after" and place.family in ("website", "product page", "blog and content")
     )

@@ -119,12 +119,10 @@ class Transitions(Result):
         ends = [row for row in rows if row["to"] == END]
         said = []
         if ways:
-            share, n = (
-                show_number(ways[0]["out_share"], "rate", locale),
-                show_number(ways[0]["n_transitions"], "count", locale),
-            )
+            way = ways[0]
+            share, n = show_number(way["out_share"], "rate", locale), show_number(way["n_transitions"], "count", locale)
             said.append(
-                f"The most frequent step is from {ways[0]['from']} to {ways[0]['to']}: {n} times, {share} of what follows {ways[0]['from']}."
+                f"The most frequent step is from {way['from']} to {way['to']}: {n} times, {share} of what follows."
             )
         if ends:
             share = show_number(ends[0]["in_share"], "rate", locale)

@@ -9,6 +9,7 @@ from toolkit.results import Definition, Result
 from toolkit.schema import TABLES
 from toolkit.shown import show_number
 from toolkit.study.clock import DAY, shown
+from toolkit.study.purchases import CANCELLED, NO_ORDER
 
 if TYPE_CHECKING:
     from toolkit.study.data import Data
@@ -86,7 +87,8 @@ def _of_settings(data: Data) -> list[dict]:
     if last is not None and data.observed_until - last > 2 * DAY:
         text = f"end {shown(last, data.zone)[:10]}, {(data.observed_until - last) // DAY} days before as_of; the days between count as quiet"
         add("events", text, 0)
-    unplaced = data.catalogue.coverage(data.vocabulary("touchpoint")).unplaced
+    ours = (CANCELLED, NO_ORDER)
+    unplaced = data.catalogue.coverage([t for t in data.vocabulary("touchpoint") if t not in ours]).unplaced
     if unplaced:
         listed = ", ".join(unplaced[:6]) + (" …" if len(unplaced) > 6 else "")
         add(
