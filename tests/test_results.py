@@ -59,7 +59,7 @@ def test_the_text_table_is_aligned_and_merges_the_interval():
         "where  customers        buy rate",
         "--------------------------------",
         "front     12,345  4.2 %  3.9–4.5",
-        "cart           0               –",
+        "cart           0      –",
         "Note: Few customers.",
     ]
 
@@ -71,6 +71,7 @@ def test_the_html_table_has_caption_scopes_and_a_span_for_the_interval():
     assert parsed.count("td", **{"class": "num"}) == 4
     assert "<caption>Buyers</caption>" in page
     assert '4.2 %<span class="interval">3.9–4.5</span>' in page
+    assert '–<span class="interval"></span>' in page
     assert '<p class="guard">Few customers.</p>' in page
     assert re.search(r'<details class="definition"><summary>How this was counted</summary>.*customers', page)
     assert parsed.count("script") == 0

@@ -5,7 +5,6 @@ from __future__ import annotations
 import html
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import ClassVar, NamedTuple
 
@@ -16,9 +15,9 @@ __all__ = ["Definition", "Interval", "Result", "safe_text", "show_cell", "show_i
 SHOWN_ROWS = 60  # rows in a shown table; to_frame() has all of them
 PLAIN_STYLE = (  # for pages without the report's style sheet
     "table.result caption{text-align:left;font-weight:600}"
-    "table.result th,table.result td{text-align:left;font-variant-numeric:tabular-nums}"
+    "table.result th,table.result td{text-align:left;padding:.25em .6em;font-variant-numeric:tabular-nums}"
     "table.result .num{text-align:right;white-space:nowrap}"
-    "table.result .interval{opacity:.7;margin-left:.6em}"
+    "table.result .interval{display:inline-block;min-width:5.5em;margin-left:.6em;text-align:left;opacity:.7}"
 )
 
 
@@ -128,70 +127,66 @@ class Result(ABC):
         return f"<style>{PLAIN_STYLE}</style>{table}{guards}{details if card else ''}"
 
 
+class _Column(NamedTuple):
+    header: str
+    number: bool
+    cells: list[tuple[str, str]]  # value, interval
+
+    def text(self) -> list[str]:
+        """Header and cells in one width: numbers to the right, and their intervals under one another."""
+        value, interval = (max(map(len, part)) for part in zip(*self.cells, strict=True))
+        cells = [f"{shown:>{value}}  {between:<{interval}}" if interval else shown for shown, between in self.cells]
+        width = max(map(len, [self.header, *cells]))
+        return [cell.rjust(width) if self.number else cell.ljust(width) for cell in [self.header, *cells]]
+
+    def html(self, tag: str) -> list[str]:
+        """Header and cells; where one cell has an interval the others keep its place."""
+        kind = ' class="num"' if self.number else ""
+        span = '<span class="interval">{}</span>' if any(interval for _, interval in self.cells) else ""
+        cells = [_escaped(value) + span.format(_escaped(interval)) for value, interval in self.cells]
+        header = f'<th scope="col"{kind}>{_escaped(self.header)}</th>'
+        return [header, *(f"<{tag}{kind}>{cell}</{tag[:2]}>" for cell in cells)]
+
+
 class _Table(NamedTuple):
-    headers: list[str]
-    numeric: list[bool]
-    cells: list[list[tuple[str, str]]]  # (value, interval)
-    foot: str  # says when there are no rows, or more
+    columns: list[_Column]
+    foot: str  # says when there are no rows, or more than are shown
 
     @classmethod
     def of(cls, result: Result) -> _Table:
         rows, card = result.rows(), result.definition
-        keys = list(dict.fromkeys(key for row in rows for key in row))
-        merged = {f"{key}_{end}" for key in keys for end in ("low", "high") if {f"{key}_low", f"{key}_high"} <= {*keys}}
-        keys = [key for key in keys if key not in merged]
-        return cls(
-            headers=[safe_text(result.columns.get(key) or _header(key)) for key in keys],
-            numeric=[any(is_number(row.get(key)) for row in rows) for key in keys],
-            cells=[[cell_parts(row, key, card.locale, card.tz) for key in keys] for row in rows[:SHOWN_ROWS]],
-            foot=_foot(len(rows)),
-        )
+        keys = dict.fromkeys(key for row in rows for key in row)
+        merged = [key for key in keys if f"{key}_low" in keys and f"{key}_high" in keys]
+        columns = [
+            _Column(
+                header=safe_text(result.columns.get(key) or _header(key)),
+                number=any(is_number(row.get(key)) for row in rows),
+                cells=[cell_parts(row, key, card.locale, card.tz) for row in rows[:SHOWN_ROWS]],
+            )
+            for key in keys
+            if not any(key in (f"{value}_low", f"{value}_high") for value in merged)
+        ]
+        more = len(rows) - SHOWN_ROWS
+        return cls(columns, f"and {more} more rows; to_frame() has all" if more > 0 else "" if columns else "(no rows)")
 
     def text(self) -> list[str]:
-        if not self.cells:
-            return [self.foot]
-        lines = [self.headers, *(["  ".join(filter(None, cell)) for cell in row] for row in self.cells)]
-        widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-        aligned = [
-            "  ".join(
-                cell.rjust(width) if number else cell.ljust(width)
-                for cell, width, number in zip(line, widths, self.numeric, strict=True)
-            ).rstrip()
-            for line in lines
-        ]
-        return [aligned[0], "-" * max(map(len, aligned)), *aligned[1:], *filter(None, [self.foot])]
+        lines = ["  ".join(line).rstrip() for line in zip(*(column.text() for column in self.columns), strict=True)]
+        rule = ["-" * max(map(len, lines))] if lines else []
+        return [*lines[:1], *rule, *lines[1:], *filter(None, [self.foot])]
 
     def html(self, caption: str) -> str:
-        classes = [' class="num"' if number else "" for number in self.numeric]
-        names = zip(self.headers, classes, strict=True)
-        head = "".join(f'<th scope="col"{kind}>{_escaped(name)}</th>' for name, kind in names)
-        body = "".join(f"<tr>{_row(zip(row, classes, strict=True))}</tr>" for row in self.cells)
+        tags = ['th scope="row"', *["td"] * len(self.columns)]
+        columns = [column.html(tag) for column, tag in zip(self.columns, tags, strict=False)]
+        head, *body = [f"<tr>{''.join(line)}</tr>" for line in zip(*columns, strict=True)] or [""]
         foot = f"<p>{self.foot}</p>" if self.foot else ""
         return (
             f'<table class="result"><caption>{_escaped(caption)}</caption>'
-            f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>{foot}"
+            f"<thead>{head}</thead><tbody>{''.join(body)}</tbody></table>{foot}"
         )
-
-
-def _row(cells: Iterable[tuple[tuple[str, str], str]]) -> str:
-    (name, kind), *others = cells
-    values = "".join(f"<td{kind}>{_marked(cell)}</td>" for cell, kind in others)
-    return f'<th scope="row"{kind}>{_marked(name)}</th>{values}'
-
-
-def _foot(rows: int) -> str:
-    if not rows:
-        return "(no rows)"
-    return f"and {rows - SHOWN_ROWS} more rows; to_frame() has all" if rows > SHOWN_ROWS else ""
 
 
 def _header(key: str) -> str:
     return re.sub(r"^n_|_(days|seconds|money|at)$", "", key).replace("_", " ")
-
-
-def _marked(cell: tuple[str, str]) -> str:
-    value, interval = map(_escaped, cell)
-    return f'{value}<span class="interval">{interval}</span>' if interval else value
 
 
 def _escaped(text: str) -> str:
