@@ -1,0 +1,1 @@
+"""Run notebooks, render pages, keep the ledger, write the front page."""
