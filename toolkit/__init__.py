@@ -12,6 +12,8 @@ _WHERE = {
     "study.attempt": ("attempt",),
     "study.cache": ("erase_cache",),
     "simulate": ("make_data",),
+    "journeys.coverage": ("allows", "identities", "division"),
+    "journeys.activity": ("activity",),
     "journeys.sessions": ("sessions",),
     "journeys.transitions": ("transitions",),
     "journeys.funnel": ("funnel", "FunnelRules"),

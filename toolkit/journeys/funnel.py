@@ -11,6 +11,7 @@ from toolkit.counts import Additive, Tally
 from toolkit.errors import MissingData, UsageError, one_of
 from toolkit.journeys.chains import NOWHERE, Search, chains, moments_shared
 from toolkit.journeys.funnel_result import Funnel
+from toolkit.schema import TABLES
 from toolkit.shown import show_number
 from toolkit.study.clock import duration
 from toolkit.study.data import Data
@@ -184,9 +185,7 @@ def funnel(
     """
     rules = rules or FunnelRules()
     named, notes = _steps(data, steps)
-    columns = [c for c in ("device", "channel", "campaign", *_columns(data)) if c]
-    if by is not None and by not in columns:
-        raise one_of("by", by, sorted(set(columns)))
+    _can_divide(data, by)
     window = duration(within)
     counts = run(data, count_funnel, steps=[data.codes(step) for step in named], window=window, rules=rules, by=by)
     words = () if by is None else (data.vocabulary(by, "customers") or data.vocabulary(by))
@@ -203,8 +202,17 @@ def funnel(
     return Funnel(counts=counts, steps=shown, by=by, words=words, small_cells=data.small_cells, definition=card)
 
 
-def _columns(data: Data) -> list[str]:
-    return [name.split(".", 1)[1] for name in data.vocabularies if name.split(".")[0] in ("events", "customers")]
+def _can_divide(data: Data, by: str | None) -> None:
+    """Refuses a breakdown that is impossible: a canonical column that did not come is missing data."""
+    columns = sorted(
+        {name.split(".", 1)[1] for name in data.vocabularies if name.split(".")[0] in ("events", "customers")}
+    )
+    if by is None or by in columns:
+        return
+    if by in TABLES["events"] or by in TABLES["customers"]:
+        table = "events" if by in TABLES["events"] else "customers"
+        raise MissingData(f"A funnel by {by}", f"{by} in {table}", f"a column {by} in {table}")
+    raise one_of("by", by, columns)
 
 
 def _steps(data: Data, steps: Sequence | None) -> tuple[list[list[str]], list[str]]:

@@ -149,10 +149,11 @@ class Data:
         """The same study with each measure's anchor in [start, end): history and follow-up stay visible.
 
         Args:
-            start: first day or moment, ISO.
-            end: first day or moment too late.
+            start: first day or moment, ISO; "" = from the beginning.
+            end: first day or moment too late; "" = to the end.
         """
-        low, high = moment_of(start, self.zone), moment_of(end, self.zone)
+        low = moment_of(start, self.zone) if start else EVER[0]
+        high = moment_of(end, self.zone) if end else EVER[1]
         if low >= high:
             raise UsageError(f"The period {start} to {end} is empty: the end must come after the start.")
         return replace(self, view=replace(self.view, period=(low, high)))
@@ -255,11 +256,9 @@ class Data:
     def definition(self, measure: str, **card: Any) -> Definition:
         """The card of a result of this study: locale, zone, period and filters filled in."""
         low, high = self.view.period
-        period = (
-            f"{shown(low, self.zone)[:10]} to before {shown(high, self.zone)[:10]}"
-            if low > EVER[0]
-            else "all that was observed"
-        )
+        since = f"from {shown(low, self.zone)[:10]}" if low > EVER[0] else ""
+        before = f"to before {shown(high, self.zone)[:10]}" if high < EVER[1] else ""
+        period = " ".join(filter(None, [since, before])) or "all that was observed"
         seen = "; ".join(
             f"{c} = {', '.join(self.vocabulary(c)[code] for code in codes)} only" for c, codes in self.view.only
         )

@@ -1,0 +1,269 @@
+"""What a study holds: whose rows its tables have, how customers divide, and what can be asked of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from toolkit.counts import Additive
+from toolkit.errors import MissingData, one_of
+from toolkit.privacy import suppress
+from toolkit.results import Definition, Result
+from toolkit.shown import show_number
+from toolkit.stats.shares import wilson
+from toolkit.study.data import Data
+from toolkit.study.engine import run
+from toolkit.study.table import Part
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IdentityCounts(Additive):
+    """Per table (int64): rows, rows with a customer, different customers, those of them who also have events."""
+
+    rows: np.ndarray
+    owned: np.ndarray
+    customers: np.ndarray
+    met: np.ndarray
+
+
+def count_identities(part: Part, *, tables: tuple[str, ...]) -> IdentityCounts:
+    """Counts whose rows each table has."""
+    seen = part.table.sizes > 0
+    sizes = [part.tables[name].sizes for name in tables]
+    there = [(size > 0) & part.known for size in sizes]
+    return IdentityCounts(
+        rows=np.array([size.sum() for size in sizes]),
+        owned=np.array([size[part.known].sum() for size in sizes]),
+        customers=np.array([mask.sum() for mask in there]),
+        met=np.array([(mask & seen).sum() for mask in there]),
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Identities(Result):
+    """Whose rows the tables have.
+
+    Attributes:
+        counts: what was counted.
+        tables: their names.
+        definition: the card.
+    """
+
+    counts: IdentityCounts
+    tables: tuple[str, ...]
+    definition: Definition
+
+    columns: ClassVar = {"owned_share": "rows with a customer", "met_share": "of them also in events"}
+
+    def rows(self) -> list[dict]:
+        """One row per table: rows, share with a customer, customers, share of these who also have events."""
+        counts = self.counts
+        return [
+            {
+                "table": name,
+                "n_rows": int(counts.rows[i]),
+                "owned_share": _share(counts.owned[i], counts.rows[i]),
+                "n_customers": int(counts.customers[i]),
+                "met_share": _share(counts.met[i], counts.customers[i]),
+            }
+            for i, name in enumerate(self.tables)
+        ]
+
+    def say(self) -> list[str]:
+        """How well the tables know each other."""
+        others = [row for row in self.rows() if row["table"] != "events" and row["n_customers"]]
+        if not others:
+            return ["Only the events name customers."]
+        worst = min(others, key=lambda row: row["met_share"])
+        share = show_number(worst["met_share"], "rate", self.definition.locale)
+        return [
+            f"Of the customers in {worst['table']}, {share} are also seen in the events; the other tables meet better."
+        ]
+
+
+def _share(part: int, whole: int) -> float:
+    return float(part / whole) if whole else float("nan")
+
+
+def identities(data: Data) -> Identities:
+    """Whose rows the tables have, and whether the same customers appear in the events.
+
+    Args:
+        data: the study.
+
+    Returns:
+        One row per table whose rows belong to a customer.
+
+    Example:
+        >>> import toolkit as tk
+        >>> tk.identities(tk.open_data(tk.make_data(50, rng=1))).rows()[0]["owned_share"]
+        1.0
+    """
+    tables = tuple(data.store.manifest["tables"])
+    card = data.definition("Customers across tables", unit="row, customer", denominator="rows; customers of the table")
+    return Identities(counts=run(data, count_identities, tables=tables), tables=tables, definition=card)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DivisionCounts(Additive):
+    """Customers per value of an attribute (int64); the last: unknown."""
+
+    customers: np.ndarray
+
+
+def count_division(part: Part, *, attribute: str) -> DivisionCounts:
+    """Counts customers by an attribute."""
+    size = len(part.words(attribute, "customers"))
+    codes = part.attributes[attribute][part.known]
+    return DivisionCounts(customers=np.bincount(np.where(codes < 0, size, codes), minlength=size + 1))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Division(Result):
+    """How customers divide by an attribute.
+
+    Attributes:
+        counts: what was counted.
+        attribute: its name.
+        words: its values; the counts have one more, the unknown.
+        small_cells: smaller groups are not shown.
+        definition: the card.
+    """
+
+    counts: DivisionCounts
+    attribute: str
+    words: tuple[str, ...]
+    small_cells: int
+    definition: Definition
+
+    def rows(self) -> list[dict]:
+        """One row per value, largest first: customers and their share with interval."""
+        n = self.counts.customers
+        hidden, total = suppress(n, self.small_cells), int(n.sum())
+        low, high = wilson(n, np.full(len(n), total))
+        rows = [
+            {
+                self.attribute: [*self.words, "(unknown)"][i],
+                "n_customers": int(n[i]),
+                "customer_share": _share(n[i], total),
+                "customer_share_low": float(low[i]),
+                "customer_share_high": float(high[i]),
+            }
+            for i in np.flatnonzero((n > 0) & ~hidden)
+        ]
+        return sorted(rows, key=lambda row: -row["n_customers"])
+
+    def say(self) -> list[str]:
+        """The largest group."""
+        rows = self.rows()
+        if not rows:
+            return [f"No value of {self.attribute} is shared by enough customers to be shown."]
+        share = show_number(rows[0]["customer_share"], "rate", self.definition.locale)
+        return [f"{share} of the customers have {self.attribute} {rows[0][self.attribute]}."]
+
+
+def division(data: Data, attribute: str) -> Division:
+    """How customers divide by an attribute, such as consent, country or age_band.
+
+    Args:
+        data: the study.
+        attribute: a column of the customers table that holds words, or a label.
+
+    Returns:
+        One row per value that enough customers share.
+
+    Raises:
+        MissingData: the study has no customers table.
+        UsageError: it has no such attribute.
+
+    Example:
+        >>> import toolkit as tk
+        >>> len(tk.division(tk.open_data(tk.make_data(200, rng=1)), "country").rows()) > 1
+        True
+    """
+    known = [name.split(".", 1)[1] for name in data.vocabularies if name.startswith("customers.")]
+    if not known or (attribute == "consent" and attribute not in known):
+        raise MissingData(f"customers by {attribute}", f"customers with {attribute}", "the CRM's customer export")
+    if attribute not in known:
+        raise one_of("attribute", attribute, known)
+    return Division(
+        counts=run(data, count_division, attribute=attribute),
+        attribute=attribute,
+        words=data.vocabulary(attribute, "customers"),
+        small_cells=data.small_cells,
+        definition=data.definition(f"Customers by {attribute}", unit="customer", denominator="customers with an id"),
+    )
+
+
+EXPORTS = {  # table: (what it allows, the export that brings it)
+    "events": (
+        "journeys, sessions, funnels, touchpoints",
+        "web analytics, app or tag manager export, one row per event",
+    ),
+    "customers": ("who they are; breakdowns by attribute", "the CRM's customer list"),
+    "orders": ("purchases, revenue, repeat buying, value", "the shop's order export, one row per order"),
+    "order_lines": ("what is bought, and together", "the shop's order lines"),
+    "responses": ("NPS, CSAT, CES; how it feels", "the survey tool's answers, one row per answer"),
+    "answers": ("interests, values, needs for personas", "the survey tool's free questions"),
+    "feedback": ("pain points, themes, reply times", "the helpdesk's tickets; reviews; chats"),
+    "campaigns": ("cost per conversion, return", "the ad and mail tools' daily reports"),
+    "exposures": ("experiments: did the change work", "the test tool's assignments"),
+    "actions": ("did it help: before and after", "a list of what was done and when"),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Allows(Result):
+    """What can be asked of a study.
+
+    Attributes:
+        table_rows: input rows by table that is there.
+        definition: the card.
+    """
+
+    table_rows: dict[str, int]
+    definition: Definition
+
+    columns: ClassVar = {"allows": "what it allows", "export": "brought by"}
+
+    def rows(self) -> list[dict]:
+        """One row per canonical table: whether it is there, what it allows, and which export brings it."""
+        return [
+            {
+                "table": name,
+                "there": "yes" if self.table_rows.get(name) else "missing",
+                "n_rows": self.table_rows.get(name, 0),
+                "allows": allows,
+                "export": export,
+            }
+            for name, (allows, export) in EXPORTS.items()
+        ]
+
+    def say(self) -> list[str]:
+        """How many tables are there, and what the first missing one would bring."""
+        rows = self.rows()
+        missing = [row for row in rows if row["there"] == "missing"]
+        if not missing:
+            return [f"All {len(rows)} tables are there: every question can be asked."]
+        names = ", ".join(row["table"] for row in missing)
+        return [f"{len(rows) - len(missing)} of {len(rows)} tables are there; missing: {names}."]
+
+
+def allows(data: Data) -> Allows:
+    """What each table of the study allows, and which export would bring those that are missing.
+
+    Args:
+        data: the study.
+
+    Returns:
+        One row per canonical table.
+
+    Example:
+        >>> import toolkit as tk
+        >>> tk.allows(tk.open_data(tk.make_data(50, rng=1))).say()
+        ['All 10 tables are there: every question can be asked.']
+    """
+    table_rows = {name: info.rows for name, info in data.tables.items()}
+    return Allows(table_rows=table_rows, definition=data.definition("What can be asked"))
