@@ -70,7 +70,7 @@ def test_a_guard_of_a_result_reaches_the_front_page():
 
 
 def test_in_short_reads_results_aloud_in_order_and_skips_what_has_nothing_to_say():
-    sentences = told(in_short("First.", Steps(), ""), "in-short")["sentences"]
+    sentences = told(in_short("First.", Steps(), "", Steps()), "in-short")["sentences"]
     assert [(one["text"][:5], one["rank"], one["measure"]) for one in sentences] == [
         ("First", 1, None),
         ("4.2% ", 2, "Conversion by checkout"),

@@ -11,8 +11,12 @@ from io import BytesIO
 from toolkit.errors import UsageError
 from toolkit.figures.theme import DPI, themed
 from toolkit.shown import safe_text
+from toolkit.study.attempt import Missing
 
-DRAWN: dict[str, str] = {}  # result's type name: "module:function(result, ax)", imported when first drawn
+DRAWN: dict[str, str] = {
+    name: f"toolkit.figures.journeys:draw_{name.lower()}"
+    for name in ("Funnel", "Transitions", "Touchpoints", "Sessions", "Sales", "Activity", "Division")
+}  # result's type name: "module:function(result, ax)", imported when first drawn
 
 
 def plot(result, ax=None):
@@ -27,6 +31,11 @@ def plot(result, ax=None):
 
     Raises:
         UsageError: a result without a figure; its table says the same.
+
+    Example:
+        >>> import toolkit as tk
+        >>> type(plot(tk.sessions(tk.open_data(tk.make_data(50, rng=1))))).__name__
+        'Axes'
     """
     import matplotlib.pyplot as plt
 
@@ -68,7 +77,7 @@ class Figure:
             display(data, metadata=metadata, raw=True)
 
 
-def show(result, *, alt: str | None = None, caption: str | None = None) -> Figure:
+def show(result, *, alt: str | None = None, caption: str | None = None) -> Figure | Missing:
     """A result's figure for a page, with alternative text and a caption.
 
     Args:
@@ -78,6 +87,11 @@ def show(result, *, alt: str | None = None, caption: str | None = None) -> Figur
 
     Returns:
         A display object; the last line of a cell shows it.
+
+    Example:
+        >>> import toolkit as tk
+        >>> show(tk.sessions(tk.open_data(tk.make_data(50, rng=1)))).png[1:4]
+        b'PNG'
     """
     import matplotlib.pyplot as plt
 

@@ -50,7 +50,7 @@ def cli() -> None:
     "--notebooks", "folder", type=click.Path(path_type=Path), help="Folder of notebooks; left out, ./notebooks."
 )
 def report(notebooks, source, out, file, pairs, as_of, period, tz, locale, folder) -> int:
-    """Run the notebooks (all, or those named) on a study's data and write the report."""
+    """Run the notebooks on a study's data: the report."""
     from toolkit.reports.notebooks import find_notebooks
     from toolkit.reports.period import read_period
     from toolkit.reports.runner import Plan, run_report
@@ -72,7 +72,7 @@ def report(notebooks, source, out, file, pairs, as_of, period, tz, locale, folde
 @click.argument("data", metavar="DATA")
 @click.option("--tz", metavar="ZONE", help="Time zone of the study, such as Europe/Copenhagen.")
 def check(data: str, tz: str | None) -> int:
-    """Say what is in the data, what is wrong with them, and what they allow."""
+    """Say what is in the data and what is wrong."""
     from toolkit.study.data import open_data
 
     click.echo(open_data(data, tz=tz).check())
@@ -86,7 +86,7 @@ def check(data: str, tz: str | None) -> int:
     "--seed", default=7, show_default=True, type=click.IntRange(min=0), help="The same seed makes the same shop."
 )
 def simulate(folder: Path, customers: int, seed: int) -> int:
-    """Write the tables of an invented webshop, and the truth that was planted in them."""
+    """Write the tables of an invented webshop."""
     from toolkit.simulate import write_data
 
     def tell(done: int, wanted: int) -> None:
@@ -99,7 +99,7 @@ def simulate(folder: Path, customers: int, seed: int) -> int:
 @cli.command()
 @click.argument("out", default="reports", type=click.Path(path_type=Path, exists=True, file_okay=False))
 def index(out: Path) -> int:
-    """Write the list of all runs anew, for instance after an old one was thrown away."""
+    """Write the list of all runs anew."""
     from toolkit.reports.front import write_index
 
     click.echo(write_index(out))

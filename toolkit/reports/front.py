@@ -114,8 +114,8 @@ def guards(pages: list[dict]) -> list[dict]:
 
 def asked(record: dict) -> list[tuple[str, str]]:
     """What was asked of the run, for the provenance table."""
-    told = {**record["shared"], **record["given"]}
-    settings = ", ".join(f"{name} = {value}" for name, value in told.items() if value not in (None, ""))
+    told = record["shared"] | record["given"]
+    settings = " · ".join(f"{name} = {value}" for name, value in told.items() if value and name != "source")
     return [("settings", settings)] if settings else []
 
 

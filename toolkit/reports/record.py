@@ -10,6 +10,7 @@ from html import escape
 
 from toolkit.errors import UsageError, one_of
 from toolkit.shown import is_number, kind_of, safe_text, show_interval, show_number
+from toolkit.study.attempt import Missing
 
 KINDS = ("rate", "points", "rel", "diff", "count", "money", "days", "seconds", "number")
 MIME = "application/vnd.journey.{}+json"
@@ -98,6 +99,7 @@ def _known(value):
 
 def _guards(where: str, *results) -> tuple[tuple[str, dict], ...]:
     notes = [note for result in results for note in getattr(getattr(result, "definition", None), "notes", ())]
+    notes += [f"{warning}." for result in results for warning in getattr(result, "warnings", ())]
     return (("guard", {"text": " ".join(dict.fromkeys(notes)), "where": safe_text(where)}),) if notes else ()
 
 
@@ -115,7 +117,7 @@ def in_short(*said) -> Shown:
     for one in said:
         text = one if isinstance(one, str) else next(iter(one.say()), "")
         measure = getattr(getattr(one, "definition", None), "measure", None)
-        if text:
+        if text and text not in [sentence["text"] for sentence in sentences]:
             sentences.append({"text": safe_text(text, 600), "rank": len(sentences) + 1, "measure": measure})
     items = "".join(f"<li>{escape(sentence['text'])}</li>" for sentence in sentences)
     text = "\n".join(f"- {sentence['text']}" for sentence in sentences)
