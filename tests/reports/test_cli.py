@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ ROOT = Path(__file__).resolve().parents[2]
 EVENTS = "customer_id,timestamp,touchpoint\n" + "".join(
     f"c{n},2026-03-{n:02d}T10:00:00Z,product page\n" for n in range(1, 29)
 )
+WAITS = "_ = pathlib.Path('pid').write_text(str(os.getpid()))\ntime.sleep(300)"
 
 
 @pytest.fixture
@@ -101,6 +103,24 @@ def test_a_held_folder_is_exit_code_3(shop, capsys):
     with FileLock(shop / "reports" / "data" / ".lock"):
         assert journey("report", "--data", "data") == cli.BUSY
     assert "in use by another run" in capsys.readouterr().err
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGTERM to catch")
+def test_a_stopped_report_stops_its_notebooks_and_is_no_run(shop):
+    write_notebook(shop / "notebooks", "02-long", prose("# Long?"), code("import time, os, pathlib"), code(WAITS))
+    command = [sys.executable, "-m", "toolkit.reports.cli", "report", "02", "--data", "data"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    process = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)
+    started = time.monotonic()
+    while not (shop / "notebooks" / "pid").is_file() and time.monotonic() - started < 60:
+        time.sleep(0.1)
+    process.terminate()
+    assert "Stopped." in process.communicate(timeout=30)[1] and process.returncode == 130
+    kernel = int((shop / "notebooks" / "pid").read_text())
+    while Path(f"/proc/{kernel}").exists() and time.monotonic() - started < 90:
+        time.sleep(0.1)
+    assert not Path(f"/proc/{kernel}").exists()
+    assert list((shop / "reports").glob("**/run.json")) == []
 
 
 def test_check_says_what_is_there(shop, capsys):

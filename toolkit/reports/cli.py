@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from pathlib import Path
 
@@ -150,6 +151,8 @@ def _shipped_notebooks() -> Path:
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line and leave with its exit code; what the user can put right is a sentence, not a traceback."""
+    if arguments is None:
+        signal.signal(signal.SIGTERM, signal.default_int_handler)  # a scheduler's stop ends the kernels too
     try:
         sys.exit(cli.main(args=arguments, prog_name="journey", standalone_mode=False) or 0)
     except click.ClickException as error:
