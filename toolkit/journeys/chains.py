@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from toolkit.journeys.ties import settle
-from toolkit.study.table import JourneyTable
+from toolkit.journeys.ties import by_step, settle, tied
+from toolkit.study.table import Columns, JourneyTable, Part
 
 NOWHERE = -1
 
@@ -17,85 +17,96 @@ class Search:
     """What a chain may be.
 
     Attributes:
-        steps: table rows that match each step, ascending.
+        steps: touchpoint codes that make each step; at most 64 steps.
         window: longest time from entry to a step, µs, inclusive.
         entry: "best" (the entry that gets deepest, then earliest done, then latest entered) or "first".
         ties: "favour" (events of one moment in the order that helps) or "file" (input order).
     """
 
-    steps: tuple[np.ndarray, ...]
+    steps: tuple[tuple[int, ...], ...]
     window: int
     entry: str
     ties: str
 
 
-def chains(table: JourneyTable, search: Search, allowed: np.ndarray) -> np.ndarray:
+def step_rows(part: Part, search: Search) -> JourneyTable:
+    """The events that match a step.
+
+    Returns:
+        Columns: timestamp, row (in the events), steps (bit j set: matches step j), entry (may be one: in the period,
+        and the first there of its customer when only that counts).
+    """
+    bits = np.zeros(len(part.words("touchpoint")) + 1, np.min_scalar_type((1 << len(search.steps)) - 1))
+    for step, codes in enumerate(search.steps):
+        bits[list(codes)] |= bits.dtype.type(1 << step)
+    steps = bits[part.table["touchpoint"]]  # an unknown touchpoint, −1, finds the last entry: no step
+    row = np.flatnonzero(steps)
+    time, steps = part.table.time[row], steps[row]
+    entry = (steps & 1).astype(bool) & part.anchored(time)
+    columns = {"timestamp": time, "row": row, "steps": steps, "entry": entry}
+    table = JourneyTable(np.searchsorted(row, part.table.offsets), Columns.of(columns))
+    if search.entry == "first":
+        entries = np.flatnonzero(entry)
+        entry[entries[1:][np.diff(table.customer[entries]) == 0]] = False
+    return table
+
+
+def chains(table: JourneyTable, search: Search) -> np.ndarray:
     """Finds the chain that counts of each customer.
 
     Args:
-        table: events.
+        table: step rows.
         search: steps and rules.
-        allowed: rows of the first step that may be an entry, ascending.
 
     Returns:
-        customers × steps int64: the table row at which each step was reached, −1 = not reached.
+        customers × steps int64: the event at which each step was reached, −1 = not reached.
 
     Method:
         One pass per step. For each row of a step the latest entry among the chains that reached the step before; later
         entries leave more of the window, so the latest is the best. Row indices ascend with the customers, so a running
-        maximum of them is searched without looking at customers.
+        maximum of them serves all customers at once. Ties favoured: a moment's rows stand by step; where a row matches
+        several steps that order is searched instead.
     """
-    rows = np.sort(np.concatenate(search.steps))
-    overlap = bool((np.diff(rows) == 0).any())
-    freely = search.ties == "favour" and not overlap  # distinct steps: a moment's events may simply be taken together
-    rank = table.moment if freely else np.arange(len(table))
-    start = _first(table, allowed) if search.entry == "first" else _best(table, search, allowed, rank, freely)
-    found = _follow(table, search, start, rank, freely)
-    if overlap and search.ties == "favour":
-        found = settle(table, search, allowed, found)
+    unsettled = np.zeros(len(table.sizes), bool)
+    if search.ties == "favour":
+        if (table["steps"] & (table["steps"] - 1)).any():
+            unsettled = tied(table)
+        else:
+            table = by_step(table)
+    found = _walk(table, *_best(table, search), len(search.steps))
+    found[unsettled] = settle(table.of(unsettled), search.window, len(search.steps))
     return found
 
 
-def _first(table: JourneyTable, allowed: np.ndarray) -> np.ndarray:
-    """Per customer the first allowed entry, −1 = none."""
-    start = np.full(len(table.sizes), NOWHERE)
-    start[table.customer[allowed[::-1]]] = allowed[::-1]
-    return start
+def _best(table: JourneyTable, search: Search) -> tuple[np.ndarray, np.ndarray]:
+    """Per customer the entry (−1 = none) of the deepest, then earliest done, then latest entered chain; its depth."""
+    time, low = table.time, table.offsets[:-1].astype(np.int32)
+    start, depth = np.full(len(table.sizes), NOWHERE), np.zeros(len(table.sizes), np.int64)
+    reached = entries = np.flatnonzero(table["entry"]).astype(np.int32)
+    for step in range(len(search.steps)):
+        if step:
+            latest = np.full(len(table) + 1, NOWHERE, np.int32)  # one place on: a chain goes on at a later row
+            latest[1:][reached] = entries
+            rows = np.flatnonzero(table["steps"] & (1 << step))
+            found = np.maximum.accumulate(latest)[rows]
+            inside = found >= low[table.customer[rows]]
+            inside &= time[rows] - time[found] <= search.window
+            reached, entries = rows[inside], found[inside]
+        owner = table.customer[reached][::-1]
+        start[owner], depth[owner] = entries[::-1], step + 1  # the first row of each customer is written last
+    return start, depth
 
 
-def _best(table: JourneyTable, search: Search, allowed: np.ndarray, rank: np.ndarray, freely: bool) -> np.ndarray:
-    """Per customer the entry of the deepest, then earliest completed, then latest entered chain; −1 = none."""
-    start = _first(table, allowed)
-    before, entries = allowed, allowed
-    for rows in search.steps[1:]:
-        if not len(before):
-            break
-        latest = np.maximum.accumulate(entries)
-        last = np.searchsorted(rank[before], rank[rows], side="right" if freely else "left") - 1
-        found = np.where(last >= 0, latest[last], NOWHERE)
-        reached = found >= table.offsets[table.customer[rows]]
-        reached[reached] = table.time[rows[reached]] - table.time[found[reached]] <= search.window
-        before, entries = rows[reached], found[reached]
-        start[table.customer[before[::-1]]] = entries[::-1]  # the first row of each customer is written last
-    return start
-
-
-def _follow(table: JourneyTable, search: Search, start: np.ndarray, rank: np.ndarray, freely: bool) -> np.ndarray:
-    """Walks from each entry to the earliest row of each next step, within the window."""
-    found = np.full((len(start), len(search.steps)), NOWHERE)
-    found[:, 0] = start
-    going = np.flatnonzero(start >= 0)
-    for step, rows in enumerate(search.steps[1:], start=1):
-        place = np.searchsorted(rank[rows], rank[found[going, step - 1]], side="left" if freely else "right")
-        at = np.append(rows, len(table))[place]
-        inside = at < table.offsets[going + 1]
-        inside[inside] = table.time[at[inside]] - table.time[start[going[inside]]] <= search.window
-        going = going[inside]
-        found[going, step] = at[inside]
+def _walk(table: JourneyTable, start: np.ndarray, depth: np.ndarray, k: int) -> np.ndarray:
+    """From each entry to the earliest row of each next step, as deep as is known to lead somewhere."""
+    found = np.full((len(start), k), NOWHERE)
+    going = np.flatnonzero(depth)
+    at = start[going]
+    found[going, 0] = table["row"][at]
+    for step in range(1, k):
+        on = depth[going] > step
+        going, at = going[on], at[on]
+        rows = np.flatnonzero(table["steps"] & (1 << step))
+        at = rows[np.searchsorted(rows, at, side="right")]
+        found[going, step] = table["row"][at]
     return found
-
-
-def moments_shared(table: JourneyTable, steps: tuple[np.ndarray, ...]) -> bool:
-    """Whether two rows of the steps stand at one moment of a customer, so that ties can matter."""
-    rows = np.unique(np.concatenate(steps))
-    return bool((np.diff(table.moment[rows]) == 0).any())

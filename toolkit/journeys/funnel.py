@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from toolkit.counts import Additive, Tally
 from toolkit.errors import MissingData, UsageError, one_of
-from toolkit.journeys.chains import NOWHERE, Search, chains, moments_shared
+from toolkit.journeys.chains import NOWHERE, Search, chains, step_rows
 from toolkit.journeys.funnel_result import Funnel
+from toolkit.journeys.ties import tied
 from toolkit.schema import TABLES
 from toolkit.shown import show_number
 from toolkit.study.clock import duration
 from toolkit.study.data import Data
 from toolkit.study.engine import run
-from toolkit.study.table import Part
+from toolkit.study.table import JourneyTable, Part
 
 ENTRIES = {"best": "the entry that gets deepest", "first": "the first entry in the period"}
 TIES = {"favour": "events of one moment in the order that helps", "file": "events of one moment in input order"}
@@ -79,30 +80,32 @@ def count_funnel(
         rules: entry and ties.
         by: events column (its value at entry) or customer attribute; None = one group.
     """
-    table, k = part.table, len(steps)
-    matches = tuple(np.flatnonzero(_is_one_of(table["touchpoint"], codes)) for codes in steps)
-    search = Search(matches, window, rules.entry, rules.ties)
-    allowed = matches[0][part.anchored(table.time[matches[0]])]
-    found = chains(table, search, allowed)
-    ripe = table.time[allowed] <= part.observed_until - window
-    matured = found if ripe.all() else chains(table, search, allowed[ripe])
+    table, search = part.table, Search(tuple(steps), window, rules.entry, rules.ties)
+    matching = step_rows(part, search)
+    found = chains(matching, search)
+    matured, young = _matured(part, matching, search, found)
     group, groups = _groups(part, by)
-    depth = (found >= 0).sum(axis=1)
-    hopeful = np.zeros(len(part), bool)
-    hopeful[table.customer[allowed[~ripe]]] = True
-    waiting = hopeful & (depth < k)
+    waiting = young & (found[:, -1] == NOWHERE)
     return FunnelCounts(
         seen=int((table.sizes > 0).sum()),
         reached=_by_depth(found, group, groups),
         matured=_by_depth(matured, group, groups),
         pending=np.bincount(group(found[waiting, 0], waiting), minlength=groups),
-        tied=_tied(table, search, allowed, depth),
+        tied=_tied(matching, search, found),
         waits=_waits(table.time, found),
     )
 
 
-def _is_one_of(column: np.ndarray, codes: Sequence[int]) -> np.ndarray:
-    return np.isin(column, codes) if len(codes) > 1 else column == (codes[0] if codes else -2)
+def _matured(part: Part, matching: JourneyTable, search: Search, found: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The chains over entries that had the whole window, and which customers have an entry that had not."""
+    early = matching["entry"] & (matching.time > part.observed_until - search.window)
+    young = matching.per_customer(early) > 0
+    if not young.any():
+        return found, young
+    matured, again = found.copy(), matching.of(young)
+    again["entry"][again.time > part.observed_until - search.window] = False
+    matured[young] = chains(again, search)
+    return matured, young
 
 
 def _groups(part: Part, by: str | None):
@@ -127,11 +130,11 @@ def _by_depth(found: np.ndarray, group, groups: int) -> np.ndarray:
     return np.bincount(key, minlength=groups * k).reshape(groups, k)
 
 
-def _tied(table, search: Search, allowed: np.ndarray, depth: np.ndarray) -> int:
-    if not moments_shared(table, search.steps):
-        return 0
-    other = Search(search.steps, search.window, search.entry, "file" if search.ties == "favour" else "favour")
-    return int(((chains(table, other, allowed) >= 0).sum(axis=1) != depth).sum())
+def _tied(matching: JourneyTable, search: Search, found: np.ndarray) -> int:
+    """Customers whose depth is another under the other rule for ties."""
+    some = tied(matching)
+    other = replace(search, ties="file" if search.ties == "favour" else "favour")
+    return int(((chains(matching.of(some), other) >= 0).sum(axis=1) != (found[some] >= 0).sum(axis=1)).sum())
 
 
 def _waits(time: np.ndarray, found: np.ndarray) -> Tally:

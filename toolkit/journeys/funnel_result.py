@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from toolkit.journeys.funnel import FunnelCounts
 
 UNKNOWN = "(unknown)"
+NO_PREVIOUS = dict.fromkeys(("of_previous_rate", "of_previous_rate_low", "of_previous_rate_high"), float("nan"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,11 +47,13 @@ class Funnel(Result):
         return self.step_rows() if self.by is None else self.group_rows()
 
     def step_rows(self) -> list[dict]:
-        """One row per step: customers so far, matured customers, the three rates, median seconds since the step before."""
+        """One row per step: customers so far and matured, the three rates, median seconds since the step before."""
         so_far, matured = _reached(self.counts.reached.sum(axis=0)), _reached(self.counts.matured.sum(axis=0))
         k = len(self.steps)
         median = self.counts.waits.quantile(0.5, groups=2 * k)
         of_entered = _rates(matured, matured[0])
+        for rates in of_entered[1:]:
+            rates[0] = np.nan  # everyone who entered entered: no estimate, so no interval
         of_previous = _rates(matured, np.append(matured[0], matured[:-1]))
         return [
             {
@@ -58,7 +61,7 @@ class Funnel(Result):
                 "n_customers": int(so_far[i]),
                 "n_matured": int(matured[i]),
                 **_named("of_entered_rate", of_entered, i),
-                **_named("of_previous_rate", of_previous, i),
+                **(_named("of_previous_rate", of_previous, i) if i else NO_PREVIOUS),
                 "of_all_share": float(so_far[i] / self.counts.seen) if self.counts.seen else float("nan"),
                 "median_seconds": float(median[i]) if i else float("nan"),
             }
@@ -155,7 +158,10 @@ class Funnel(Result):
             before = self.steps[self.steps.index(worst["step"]) - 1]
             lost = show_number(1 - worst["of_previous_rate"], "rate", locale)
             said.append(f"The largest loss is from {before} to {worst['step']}: {lost} do not go on.")
-        return said + (self._say_groups() if self.by else [])
+        if pending := int(self.counts.pending.sum()):
+            n = show_number(pending, "count", locale)
+            said.append(f"{n} customers are still on the way: their window is open, and they are not counted as lost.")
+        return [*self._say_groups(), *said] if self.by else said
 
     def _say_groups(self) -> list[str]:
         rows = [row for row in self.group_rows() if row.get("p_adjusted", 1) < 0.05]
@@ -165,8 +171,9 @@ class Funnel(Result):
         locale, diff = self.definition.locale, row["conversion_rate_diff"]
         rate = show_number(row["conversion_rate"], "rate", locale)
         gap = show_number(abs(diff), "points", locale).lstrip("+")
+        band = show_interval(diff, (row["conversion_rate_diff_low"], row["conversion_rate_diff_high"]), "points", locale)
         side = "below" if diff < 0 else "above"
-        return [f"{self.by} {row[self.by]} converts at {rate}, {gap} {side} the rest."]
+        return [f"Customers with {self.by} {row[self.by]} convert at {rate}, {gap} {side} the rest ({band})."]
 
 
 def _reached(by_depth: np.ndarray) -> np.ndarray:

@@ -156,7 +156,9 @@ class Sales(Result):
             )
             buyers = show_number(self.counts.buyers, "count", locale)
             said.append(f"{rate} ({spread}) of the {buyers} customers who bought did so more than once.")
-        return said
+        left = [(self.counts.cancelled, "cancelled orders"), (self.counts.refunds, "refunds")]
+        out = [f"{show_number(n, 'count', locale)} {what}" for n, what in left if n]
+        return [*said, f"Left out: {' and '.join(out)}."] if out else said
 
 
 def _spread(draws: np.ndarray, minor: int) -> tuple[float, float]:
@@ -214,7 +216,6 @@ def sales(data: Data) -> Sales:
             population="orders placed in the period, neither cancelled nor refunds",
             denominator="order value: orders; bought again: customers with an id who bought",
             rules="months of the study's time zone. Intervals: 95 %, customers resampled in 1,024 groups",
-            notes=_notes(counts, data.locale),
         ),
     )
 
@@ -227,9 +228,3 @@ def _months(data: Data, first: int, last: int) -> tuple[list[str], list[int]]:
         year, month = divmod(days[-1].year * 12 + days[-1].month, 12)
         days.append(date(year, month + 1, 1))
     return [d.isoformat() for d in days], [moment_of(d.isoformat(), data.zone) for d in days]
-
-
-def _notes(counts: SalesCounts, locale: str) -> tuple[str, ...]:
-    left = [(counts.cancelled, "cancelled"), (counts.refunds, "refunds (negative revenue)")]
-    said = [f"{show_number(n, 'count', locale)} {what}" for n, what in left if n]
-    return (f"Left out: {', '.join(said)}.",) if said else ()

@@ -1,79 +1,99 @@
-"""Events of one moment when a step returns later (a → b → a): their order is searched, customer by customer."""
+"""Events of one moment: put in the order of the steps, or, where a step returns later (a → b → a), searched."""
 
 from __future__ import annotations
 
-from collections import Counter
-from typing import TYPE_CHECKING
+from itertools import groupby
 
 import numpy as np
 
-if TYPE_CHECKING:
-    from toolkit.journeys.chains import Search
-    from toolkit.study.table import JourneyTable
+from toolkit.study.table import Columns, JourneyTable
 
 
-def settle(table: JourneyTable, search: Search, allowed: np.ndarray, found: np.ndarray) -> np.ndarray:
-    """Finds again the chains of customers with several step rows at one moment, in the order that helps them.
+def same_moment(table: JourneyTable) -> np.ndarray:
+    """Whether each row but the first stands at the same moment of the same customer as the row before."""
+    return (np.diff(table.time) == 0) & ~table.first[1:]
+
+
+def tied(table: JourneyTable) -> np.ndarray:
+    """Whether each customer has several rows at one moment."""
+    found = np.zeros(len(table.sizes), bool)
+    found[table.customer[1:][same_moment(table)]] = True
+    return found
+
+
+def by_step(table: JourneyTable) -> JourneyTable:
+    """The step rows with those of one moment in the order of their steps, then of the file."""
+    same = same_moment(table)
+    if not same.any():
+        return table
+    moved = np.flatnonzero(np.append(same, False) | np.insert(same, 0, False))
+    order = np.arange(len(table))
+    order[moved] = moved[np.lexsort((table["steps"][moved], np.insert(np.cumsum(~same), 0, 0)[moved]))]
+    return JourneyTable(table.offsets, Columns.of({name: table[name][order] for name in table.columns}))
+
+
+def settle(table: JourneyTable, window: int, k: int) -> np.ndarray:
+    """The chains that count when a row may serve several steps, customer by customer.
 
     Args:
-        table: events.
-        search: steps and rules.
-        allowed: rows that may be an entry.
-        found: chains in input order.
+        table: step rows of the customers.
+        window: longest time from entry to a step, µs, inclusive.
+        k: how many steps.
 
     Returns:
-        The chains, with these customers' replaced.
+        customers × k int64 event rows, −1 = not reached: deepest, then earliest done, then latest entered.
     """
-    rows = np.unique(np.concatenate(search.steps))
-    tied = rows[1:][np.diff(table.moment[rows]) == 0]
-    found = found.copy()
-    for customer in np.unique(table.customer[tied]):
-        low, high = table.offsets[customer], table.offsets[customer + 1]
-        mine = rows[(rows >= low) & (rows < high)]
-        entries = allowed[(allowed >= low) & (allowed < high)]
-        found[customer] = _chain(table, search, mine, entries)
+    found = np.full((len(table.sizes), k), -1)
+    for customer, (low, high) in enumerate(zip(table.offsets[:-1], table.offsets[1:], strict=True)):
+        time, steps = table.time[low:high].tolist(), table["steps"][low:high].tolist()
+        may_enter = table["entry"][low:high].tolist()
+        moments = [list(rows) for _, rows in groupby(range(len(time)), key=time.__getitem__)]
+        entry = _entry(moments, time, steps, may_enter, window, k)
+        if entry >= 0:
+            near = [rows for rows in moments if time[entry] <= time[rows[0]] <= time[entry] + window]
+            chain = _chain(entry, near, steps, k)
+            found[customer, : len(chain)] = table["row"][low:high][chain]
     return found
 
 
-def _chain(table: JourneyTable, search: Search, rows: np.ndarray, entries: np.ndarray) -> list[int]:
-    """The chain that counts among all entries: deepest, then earliest completed, then latest entered."""
-    wanted = [set(step.tolist()) for step in search.steps]
-    moments = np.split(rows, np.flatnonzero(np.diff(table.moment[rows])) + 1)
-    tries = [
-        _walk(table, search, wanted, moments, entry) for entry in (entries[:1] if search.entry == "first" else entries)
-    ]
-    if not tries:
-        return [-1] * len(wanted)
+def _entry(moments: list[list[int]], time: list, steps: list, may_enter: list, window: int, k: int) -> int:
+    """The entry that gets deepest, then is earliest done, then is latest; −1 = none."""
+    latest = [-1] * (k + 1)  # by depth, the latest entry that got so far: it has most of the window left
+    best = (0, 0, -1)
+    for rows in moments:
+        now, chains = time[rows[0]], []
+        for depth, entry in enumerate(latest):
+            if entry >= 0 and now - time[entry] <= window:
+                chains.append((depth + len(_next_steps(rows, steps, range(depth, k))), entry))
+        chains += [(len(_chain(entry, [rows], steps, k)), entry) for entry in rows if may_enter[entry]]
+        for depth, entry in chains:
+            latest[depth] = max(latest[depth], entry)
+            best = max(best, (depth, -now, entry))
+    return best[2]
 
-    def merit(chain: list[int]) -> tuple:
-        depth = sum(row >= 0 for row in chain)
-        return depth, -table.time[chain[depth - 1]], chain[0]
 
-    return max(tries, key=merit)
-
-
-def _walk(table: JourneyTable, search: Search, wanted: list[set], moments: list, entry: int) -> list[int]:
-    """From one entry, the earliest row of each step, taking each row once."""
-    chains = {1: [int(entry)]}
+def _chain(entry: int, moments: list[list[int]], steps: list[int], k: int) -> list[int]:
+    """From one entry as deep as possible, each moment giving as many of the next steps as it can."""
+    chain = [entry]
     for moment in moments:
-        if not table.time[entry] <= table.time[moment[0]] <= table.time[entry] + search.window:
-            continue
-        for depth, chain in sorted(chains.items()):
-            free = [int(row) for row in moment if row not in chain]
-            for longer in _extended(chain, free, wanted):
-                chains.setdefault(len(longer), longer)
-    deepest = chains[max(chains)]
-    return deepest + [-1] * (len(wanted) - len(deepest))
+        chain += _next_steps([row for row in moment if row != entry], steps, range(len(chain), k))
+    return chain
 
 
-def _extended(chain: list[int], free: list[int], wanted: list[set]) -> list[list[int]]:
-    """The chain with one, two … further steps taken from the free rows of a moment."""
-    found, left = [], Counter(free)
-    for step in wanted[len(chain) :]:
-        row = next((row for row in free if left[row] and row in step), None)
-        if row is None:
+def _next_steps(free: list[int], steps: list[int], wanted: range) -> list[int]:
+    """Rows of one moment for the next steps, one each, for as many as can be served (augmenting paths)."""
+    serves: dict[int, int] = {}
+
+    def place(step: int, tried: set[int]) -> bool:
+        for row in free:
+            if steps[row] >> step & 1 and row not in tried:
+                tried.add(row)
+                if row not in serves or place(serves[row], tried):
+                    serves[row] = step
+                    return True
+        return False
+
+    for step in wanted:
+        if not place(step, set()):
             break
-        left[row] -= 1
-        chain = [*chain, row]
-        found.append(chain)
-    return found
+    return sorted(serves, key=serves.get)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import numpy as np
@@ -208,22 +208,14 @@ class Touchpoints(Result):
             "all": int(self.counts.events.sum()),
         }
 
-    def by_stage(self) -> list[dict]:
-        """One row per stage: touchpoints, events and their share."""
-        total = max(int(self.counts.events.sum()), 1)
-        rows = []
-        for stage in dict.fromkeys([*self.stages]):
-            mine = np.array([other == stage for other in self.stages])
-            n = int(self.counts.events[mine].sum())
-            rows.append(
-                {
-                    "stage": stage or NOT_PLACED,
-                    "n_touchpoints": int(mine.sum()),
-                    "n_events": n,
-                    "event_share": n / total,
-                }
-            )
-        return sorted(rows, key=lambda row: -row["n_events"])
+    def by_stage(self) -> Stages:
+        """Touchpoints and events by stage."""
+        placed: dict[str, list[int]] = {}
+        for stage, n in zip(self.stages, self.counts.events.tolist(), strict=True):
+            placed.setdefault(stage or NOT_PLACED, []).append(n)
+        return Stages(
+            events=placed, definition=replace(self.definition, measure="Stages", denominator="events", rules="")
+        )
 
     def say(self) -> list[str]:
         """How many touchpoints, the widest reach, and how much of it has a stage."""
@@ -239,6 +231,34 @@ class Touchpoints(Result):
             rate = show_number(worst["bounce_rate"], "rate", locale)
             said.append(f"Sessions that begin with {worst['touchpoint']} are left at once most often ({rate}).")
         return [*said, f"{show_number(self.coverage, 'rate', locale)} of the events have a stage."]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stages(Result):
+    """How touchpoints and events divide over the stages.
+
+    Attributes:
+        events: events of each touchpoint, by stage.
+        definition: the card.
+    """
+
+    events: dict[str, list[int]]
+    definition: Definition
+
+    def rows(self) -> list[dict]:
+        """One row per stage, most events first: touchpoints, events, share of events."""
+        total = max(sum(map(sum, self.events.values())), 1)
+        rows = [
+            {"stage": stage, "n_touchpoints": len(some), "n_events": sum(some), "event_share": sum(some) / total}
+            for stage, some in self.events.items()
+        ]
+        return sorted(rows, key=lambda row: -row["n_events"])
+
+    def say(self) -> list[str]:
+        """The stage with most events."""
+        rows = self.rows()
+        share = show_number(rows[0]["event_share"], "rate", self.definition.locale) if rows else ""
+        return [f"{share} of the events belong to {rows[0]['stage']}."] if rows else []
 
 
 def touchpoints(data: Data, *, goal: Sequence[str] | None = None, gap: str = "30min") -> Touchpoints:

@@ -256,9 +256,9 @@ class Data:
     def definition(self, measure: str, **card: Any) -> Definition:
         """The card of a result of this study: locale, zone, period and filters filled in."""
         low, high = self.view.period
-        since = f"from {shown(low, self.zone)[:10]}" if low > EVER[0] else ""
-        before = f"to before {shown(high, self.zone)[:10]}" if high < EVER[1] else ""
-        period = " ".join(filter(None, [since, before])) or "all that was observed"
+        first = max(low, self.store.manifest["tables"]["events"]["low"] or 0)
+        last = min(high - 1, self.observed_until)
+        period = f"{shown(first, self.zone)[:10]} to {shown(max(first, last), self.zone)[:10]}"
         seen = "; ".join(
             f"{c} = {', '.join(self.vocabulary(c)[code] for code in codes)} only" for c, codes in self.view.only
         )
