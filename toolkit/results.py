@@ -95,6 +95,7 @@ class Result(ABC):
 
     __slots__ = ()
     columns: ClassVar[dict[str, str]] = {}
+    shown_rows: ClassVar[int] = SHOWN_ROWS
 
     @abstractmethod
     def rows(self) -> list[dict]:
@@ -161,12 +162,12 @@ class _Table(NamedTuple):
             _Column(
                 header=safe_text(result.columns.get(key) or _header(key)),
                 number=any(is_number(row.get(key)) for row in rows),
-                cells=[cell_parts(row, key, card.locale, card.tz) for row in rows[:SHOWN_ROWS]],
+                cells=[cell_parts(row, key, card.locale, card.tz) for row in rows[: result.shown_rows]],
             )
             for key in keys
             if not any(key in (f"{value}_low", f"{value}_high") for value in merged)
         ]
-        more = len(rows) - SHOWN_ROWS
+        more = len(rows) - result.shown_rows
         return cls(columns, f"and {more} more rows; to_frame() has all" if more > 0 else "" if columns else "(no rows)")
 
     def text(self) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
@@ -79,6 +80,8 @@ class Transitions(Result):
     names: tuple[str, ...]
     small_cells: int
     definition: Definition
+
+    shown_rows: ClassVar = 15
 
     def rows(self) -> list[dict]:
         """One row per transition, most frequent first: from, to, how often, customers, shares out and in, waits."""
