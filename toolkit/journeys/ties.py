@@ -22,14 +22,16 @@ def tied(table: JourneyTable) -> np.ndarray:
 
 
 def by_step(table: JourneyTable) -> JourneyTable:
-    """The step rows with those of one moment in the order of their steps, then of the file."""
+    """The step rows with those of one moment in the order of their steps, then of the file; its last entry is the entry."""
     same = same_moment(table)
     if not same.any():
         return table
     moved = np.flatnonzero(np.append(same, False) | np.insert(same, 0, False))
     order = np.arange(len(table))
     order[moved] = moved[np.lexsort((table["steps"][moved], np.insert(np.cumsum(~same), 0, 0)[moved]))]
-    return JourneyTable(table.offsets, Columns.of({name: table[name][order] for name in table.columns}))
+    columns = {name: table[name][order] for name in table.columns}
+    columns["entry"][:-1] &= ~(same & columns["entry"][1:])
+    return JourneyTable(table.offsets, Columns.of(columns))
 
 
 def settle(table: JourneyTable, window: int, k: int) -> np.ndarray:

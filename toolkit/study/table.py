@@ -17,6 +17,11 @@ class Columns(Mapping):
     def __init__(self, readers: Mapping[str, Callable[[], np.ndarray]], keep: np.ndarray | None = None):
         self._readers, self._keep, self._read = dict(readers), keep, {}
 
+    @classmethod
+    def of(cls, columns: Mapping[str, np.ndarray]) -> Columns:
+        """Columns that are at hand already."""
+        return cls({name: (lambda values=values: values) for name, values in columns.items()})
+
     def __getitem__(self, name: str) -> np.ndarray:
         if name not in self._read:
             column = self._readers[name]()
