@@ -108,6 +108,15 @@ def index(out: Path) -> int:
 
 
 @cli.command()
+def erase() -> int:
+    """Remove what is kept of the data between runs (customer ids, and copies of text files)."""
+    from toolkit.study.cache import erase_cache
+
+    click.echo(f"{erase_cache()} kept studies removed")
+    return 0
+
+
+@cli.command()
 @click.option(
     "--out", default="reports", show_default=True, type=click.Path(path_type=Path), help="Where reports would be kept."
 )

@@ -228,7 +228,7 @@ class Data:
         replaced = f" replace ({moments[2:]})" if moments else ""
         mine = f"case when customer::varchar not like {quoted(OWN + '%')} then customer::varchar end as customer_id"
         sql = f"select {mine}, * exclude (row, customer){replaced} from ({frames[name]}){self._where(name, kinds)} order by row"
-        frame = con.execute(sql).to_arrow_table().to_pandas()
+        frame = con.sql(sql).to_arrow_table().to_pandas()
         for column in (c for c, k in kinds.items() if k == "moment"):
             frame[column] = frame[column].dt.tz_convert(self.tz)
         if self.view.chosen is not None:
