@@ -197,7 +197,7 @@ def funnel(
         unit="customer",
         population="customers whose entry lies in the period; rates: entries that had the whole window (matured)",
         window=f"{within} from entry, inclusive; steps may fall after the period",
-        denominator="of entered: matured entries; of previous: those who reached the step before; of all: everyone seen",
+        denominator="of entered: matured entries; of previous: those at the step before; of all: everyone seen",
         rules=f"{ENTRIES[rules.entry]}; in order, others may lie between; {TIES[rules.ties]}. Intervals: Wilson, 95 %",
         notes=tuple(notes + _guards(counts, within, data)),
     )

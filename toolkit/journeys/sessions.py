@@ -15,7 +15,6 @@ from toolkit.study.data import Data
 from toolkit.study.engine import run
 from toolkit.study.table import JourneyTable, Part
 
-SHORT = 10_000_000  # µs; GA4 counts a session as engaged from ten seconds on
 NEAR = 0.2  # gaps this close to the limit (as a share of it) show how much hangs on it
 
 
@@ -34,7 +33,7 @@ class SessionCounts(Additive):
         per_bucket: 1,024 × 4 int64: customers with a session, sessions, those with one event, those not engaged.
         events: int64 events in sessions.
         microseconds: int64 time from the first to the last event, of all sessions.
-        gaps: int64 pauses within `NEAR` of the limit.
+        near: int64 sessions with a pause within `NEAR` of the limit, in them or after them.
         lengths: tally of seconds per session.
         sizes: tally of events per session.
     """
@@ -42,7 +41,7 @@ class SessionCounts(Additive):
     per_bucket: np.ndarray
     events: int
     microseconds: int
-    gaps: int
+    near: int
     lengths: Tally
     sizes: Tally
 
@@ -59,29 +58,33 @@ def count_sessions(part: Part, *, gap: int, key: tuple[int, ...]) -> SessionCoun
     starts = np.flatnonzero(session_starts(table, gap))
     ends = np.append(starts[1:], len(table))
     kept = part.anchored(table.time[starts])
-    keyed = np.concatenate(([0], np.cumsum(np.isin(table["touchpoint"], key))))
-    pauses = np.diff(table.time)
-    near = ~table.first[1:] & (pauses >= gap * (1 - NEAR)) & (pauses <= gap * (1 + NEAR))
+    near = _near_limit(table, starts, gap) & kept
     starts, ends = starts[kept], ends[kept]
     length, size = table.time[ends - 1] - table.time[starts], ends - starts
-    engaged = (length >= SHORT) | (size > 1) | (keyed[ends] > keyed[starts])
+    alone = size == 1
+    kind = alone.astype(np.int64) + (alone & ~np.isin(table["touchpoint"][starts], key))  # 1 single event, 2 bounce too
     owner = table.customer[starts]
     bucket = part.bucket[owner]
-    met = np.flatnonzero(np.bincount(owner, minlength=len(part)))
-    columns = [
-        by_bucket(part.bucket[met]),
-        by_bucket(bucket),
-        by_bucket(bucket[size == 1]),
-        by_bucket(bucket[~engaged]),
-    ]
+    met = np.append(True, owner[1:] != owner[:-1])[: len(owner)]
+    kinds = by_bucket(bucket, None, kind, 3)
+    columns = (by_bucket(bucket[met])[:, 0], kinds.sum(axis=1), kinds[:, 1] + kinds[:, 2], kinds[:, 2])
     return SessionCounts(
-        per_bucket=np.hstack(columns),
+        per_bucket=np.column_stack(columns),
         events=int(size.sum()),
         microseconds=int(length.sum()),
-        gaps=int(near.sum()),
+        near=int(near.sum()),
         lengths=Tally.of(np.zeros(len(length), np.int64), length / 1e6),
         sizes=Tally.of(np.zeros(len(size), np.int64), size),
     )
+
+
+def _near_limit(table: JourneyTable, starts: np.ndarray, gap: int) -> np.ndarray:
+    """Whether each session has, in it or after it, a pause that a slightly other limit would treat otherwise."""
+    pauses, margin = np.diff(table.time), int(gap * NEAR)
+    close = np.flatnonzero((pauses >= gap - margin) & (pauses <= gap + margin) & ~table.first[1:])
+    near = np.zeros(len(starts), bool)
+    near[np.searchsorted(starts, close, side="right") - 1] = True
+    return near
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,7 +135,7 @@ class Sessions(Result):
                 "single_event_rate": one_rate,
                 "single_event_rate_low": one.low,
                 "single_event_rate_high": one.high,
-                "near_gap_share": counts.gaps / n if n else float("nan"),
+                "near_gap_share": counts.near / n if n else float("nan"),
             }
         ]
 
@@ -157,8 +160,8 @@ def sessions(data: Data, *, gap: str = "30min") -> Sessions:
         gap: a longer pause begins a new session, such as "30min".
 
     Returns:
-        One row: sessions, customers, bounce rates by both definitions with intervals, and the share of pauses so near
-        the gap that another gap would tell another story.
+        One row: sessions, customers, bounce rates by both definitions with intervals, and the share of sessions with a
+        pause so near the gap that another gap would tell another story.
 
     Example:
         >>> import toolkit as tk

@@ -22,7 +22,7 @@ def tied(table: JourneyTable) -> np.ndarray:
 
 
 def by_step(table: JourneyTable) -> JourneyTable:
-    """The step rows with those of one moment in the order of their steps, then of the file; its last entry is the entry."""
+    """The step rows with those of one moment in the order of their steps, then of the file; its last entry counts."""
     same = same_moment(table)
     if not same.any():
         return table

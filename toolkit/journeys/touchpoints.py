@@ -9,7 +9,7 @@ from typing import ClassVar
 import numpy as np
 
 from toolkit.counts import Additive, by_bucket, distinct_per_key
-from toolkit.journeys.sessions import SHORT, session_starts
+from toolkit.journeys.sessions import session_starts
 from toolkit.results import Definition, Result
 from toolkit.shown import show_number
 from toolkit.stats.clusters import clustered_rate
@@ -89,8 +89,7 @@ def _entries(part: Part, starts: np.ndarray, code: np.ndarray, key: Sequence[int
     table, v = part.table, len(part.words("touchpoint"))
     first = np.flatnonzero(starts)
     ends = np.append(first[1:], len(table))
-    lasted = table.time[ends - 1] - table.time[first] if len(first) else first
-    alone = (ends - first == 1) & (lasted < SHORT) & ~np.isin(code[first], key)
+    alone = (ends - first == 1) & ~np.isin(code[first], key)
     mine = part.anchored(table.time[first])
     bucket = part.bucket[table.customer[first]]
     left = mine & alone
