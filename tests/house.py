@@ -51,6 +51,20 @@ class Source:
         return ast.parse(self.text)
 
     @property
+    def lines_of_code(self) -> int:
+        """Lines that are no docstring, comment or blank: those that can be wrong."""
+        told = set()
+        for node in ast.walk(self.tree):
+            if (
+                isinstance(node, ast.Expr)
+                and isinstance(node.value, ast.Constant)
+                and isinstance(node.value.value, str)
+            ):
+                told.update(range(node.lineno, node.end_lineno + 1))
+        lines = enumerate(self.text.splitlines(), start=1)
+        return sum(i not in told and not line.lstrip().startswith("#") and bool(line.strip()) for i, line in lines)
+
+    @property
     def room(self) -> str:
         """`toolkit/stats/shares.py` lies in `stats`, `toolkit/results.py` in `results`, the front door in ''."""
         parts = Path(self.path).with_suffix("").parts[1:]

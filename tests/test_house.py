@@ -1,5 +1,7 @@
 """The house rules hold in every file, and each rule is able to see what it forbids."""
 
+from collections import Counter
+
 import pytest
 
 from tests import house
@@ -58,4 +60,11 @@ def test_a_rule_sees_what_it_forbids_and_nothing_else(rule, path, text, sentence
 
 
 def test_the_toolkit_stays_thin():
-    assert sum(source.text.count("\n") for source in sources("toolkit")) < 9000
+    assert sum(source.lines_of_code for source in sources("toolkit")) < 9000
+
+
+def test_no_room_outgrows_its_idea():
+    rooms = Counter()
+    for source in sources("toolkit"):
+        rooms[source.room] += source.lines_of_code
+    assert {room: n for room, n in rooms.items() if n > 1500} == {}

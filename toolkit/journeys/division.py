@@ -10,6 +10,7 @@ from toolkit.counts import Additive
 from toolkit.errors import MissingData, one_of
 from toolkit.privacy import suppress
 from toolkit.results import Definition, Result
+from toolkit.schema import TABLES
 from toolkit.shown import show_number
 from toolkit.stats.shares import wilson
 from toolkit.study.data import Data
@@ -95,8 +96,8 @@ def division(data: Data, attribute: str) -> Division:
         True
     """
     known = [name.split(".", 1)[1] for name in data.vocabularies if name.startswith("customers.")]
-    if not known or (attribute == "consent" and attribute not in known):
-        raise MissingData(f"customers by {attribute}", f"customers with {attribute}", "the CRM's customer export")
+    if attribute not in known and (not known or attribute in TABLES["customers"]):
+        raise MissingData(f"Customers by {attribute}", f"customers with {attribute}", "the CRM's customer export")
     if attribute not in known:
         raise one_of("attribute", attribute, known)
     return Division(
