@@ -6,8 +6,10 @@ whole. Numbers only: no tables, no files.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass, field, fields
+from functools import lru_cache
 from typing import Any, Self
 
 import numpy as np
@@ -17,6 +19,7 @@ BUCKET_SHIFT = np.uint64(54)
 EXACT_LIMIT = 65_536  # distinct (group, value) pairs up to which a Tally stays exact
 BIN_SHIFT = 44  # float64 bits dropped by a bin: 8 bits of mantissa stay, so a bin is at most 0.39 % wide
 BIN_BITS = 63 - BIN_SHIFT  # bits of a bin; the sign is always +
+DENSE = 1 << 22  # keys up to which an array of counts (32 MB) is taken instead of sorting
 
 
 def adds(how: str = "sum") -> Any:
@@ -34,7 +37,7 @@ def _union(values: list[np.ndarray]) -> np.ndarray:
 
 
 _HOW = {
-    "sum": lambda values: np.sum(values, axis=0) if isinstance(values[0], np.ndarray) else sum(values),
+    "sum": sum,
     "min": lambda values: np.min(values, axis=0),
     "max": lambda values: np.max(values, axis=0),
     "union": _union,
@@ -100,7 +103,7 @@ class Tally(Additive):
 
         Args:
             groups: integer group of each value, ≥ 0, below 2**31.
-            values: numbers ≥ 0, the same length.
+            values: finite numbers ≥ 0, the same length.
 
         Returns:
             The tally of these pairs.
@@ -109,17 +112,16 @@ class Tally(Additive):
             >>> Tally.of(np.array([0, 0, 1]), np.array([2.0, 4.0, 9.0])).quantile(0.5, groups=2)
             array([3., 9.])
         """
-        groups = np.asarray(groups, dtype=np.int64)
-        if np.issubdtype(np.asarray(values).dtype, np.integer) and np.max(values, initial=0) < EXACT_LIMIT:
-            different = np.arange(np.max(values, initial=0) + 1, dtype=np.float64)
-            place = np.asarray(values)
+        groups, values = np.asarray(groups, dtype=np.int64), np.asarray(values)
+        if np.issubdtype(values.dtype, np.integer) and values.max(initial=0) < EXACT_LIMIT:
+            different, place = np.arange(values.max(initial=0) + 1, dtype=np.float64), values
         else:
-            values = np.asarray(values, dtype=np.float64) + 0.0  # + 0.0 turns -0.0 into 0.0
+            values = values.astype(np.float64) + 0.0  # + 0.0 turns -0.0 into 0.0
             different = _different(values)
             if different is None:
-                return cls._binned(groups, values, None)
+                return cls._binned([(groups, values, None)])
             place = np.searchsorted(different, values)
-        key, counts = _runs(np.sort(_first_key(groups, len(different)) + place.astype(np.int64, copy=False)))
+        key, counts = _counted([(groups * max(len(different), 1) + place, None)])
         group, value = np.divmod(key, max(len(different), 1))
         return cls._grouped(group, different[value], counts)
 
@@ -127,12 +129,10 @@ class Tally(Additive):
     def sum(cls, parts: Iterable[Tally]) -> Tally:
         """Adds many tallies; exact when all are and their union is within the limit."""
         parts = list(parts)
-        groups = np.concatenate([part.groups for part in parts])
-        values = np.concatenate([part.values for part in parts])
-        counts = np.concatenate([part.counts for part in parts])
+        columns = [(part.groups, part.values, part.counts) for part in parts]
         if all(part.exact for part in parts):
-            return cls._grouped(groups, values, counts)
-        return cls._binned(groups, values, counts)
+            return cls._grouped(*(np.concatenate(column) for column in zip(*columns, strict=True)))
+        return cls._binned(columns)
 
     @classmethod
     def _grouped(cls, groups, values, counts) -> Tally:
@@ -142,21 +142,23 @@ class Tally(Additive):
         new[1:] = (groups[1:] != groups[:-1]) | (values[1:] != values[:-1])
         starts = np.flatnonzero(new)
         if len(starts) > EXACT_LIMIT:
-            return cls._binned(groups, values, counts)
+            return cls._binned([(groups, values, counts)])
         total = np.add.reduceat(counts, starts) if len(starts) else counts
         return cls(groups[new], values[new], total, True)
 
     @classmethod
-    def _binned(cls, groups, values, counts) -> Tally:
-        key = _first_key(groups, 1 << BIN_BITS) | (values.view(np.int64) >> BIN_SHIFT)
-        if counts is None:
-            key, counts = _runs(np.sort(key.astype(np.int32) if key.max(initial=0) < 1 << 31 else key))
-        else:
-            order = np.argsort(key, kind="stable")  # the keys come in sorted runs, which a stable sort merges
-            key, counts = _runs(key.take(order), counts.take(order))
-        low = (key & ((1 << BIN_BITS) - 1)).astype(np.int64) << BIN_SHIFT
+    def _binned(cls, columns: list[tuple]) -> Tally:
+        cuts = [values.view(np.int64) >> BIN_SHIFT for _, values, _ in columns]
+        below = min(np.min(cut, where=cut > 0, initial=1 << BIN_BITS) for cut in cuts) - 1  # bins 1 … below are empty
+        span = int(max(0, *(cut.max(initial=0) - below for cut in cuts))) + 1
+        keys = [
+            groups * span + np.where(cut > 0, cut - below, 0) for (groups, *_), cut in zip(columns, cuts, strict=True)
+        ]
+        key, counts = _counted([(key, counts) for key, (*_, counts) in zip(keys, columns, strict=True)])
+        groups, cut = np.divmod(key, span)
+        low = np.where(cut > 0, cut + below, 0) << BIN_SHIFT
         middle = (low | np.int64(1) << (BIN_SHIFT - 1)).view(np.float64)
-        return cls(key.astype(np.int64) >> BIN_BITS, np.where(low == 0, 0.0, middle), counts, False)
+        return cls(groups, np.where(low == 0, 0.0, middle), counts, False)
 
     def quantile(self, q: float, *, groups: int) -> np.ndarray:
         """The q-quantile of each group, interpolated linearly between neighbours (type 7).
@@ -187,35 +189,41 @@ class Tally(Additive):
         return np.bincount(self.groups, weights=self.counts, minlength=groups).astype(np.int64)[:groups]
 
 
-def _first_key(groups: np.ndarray, size: int) -> np.ndarray:
-    """The first key of each group when a group has `size` keys."""
-    return groups * np.int64(max(size, 1))
-
-
 def _different(values: np.ndarray) -> np.ndarray | None:
     """The distinct values in order, or None when there are more than a Tally keeps exactly."""
-    for some in (values[: 2 * EXACT_LIMIT], values):
-        found, _ = _runs(np.sort(some))
+    positive = values[values > 0]  # zeros are many: a session of one event lasts no time
+    sample = positive[: 2 * EXACT_LIMIT] if len(positive) > 4 * EXACT_LIMIT else positive[:0]
+    for some in (sample, positive):
+        found = np.sort(some)
+        found = found[np.append(True, found[1:] != found[:-1])[: len(found)]]
         if len(found) > EXACT_LIMIT:
             return None
-    return found
+    return found if len(positive) == len(values) else np.append(0.0, found)
 
 
-def _runs(ordered: np.ndarray, counts: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
-    """Each distinct value of a sorted array, with how often it stands there (or the sum of its counts)."""
-    new = np.ones(len(ordered), bool)
-    new[1:] = ordered[1:] != ordered[:-1]
-    starts = np.flatnonzero(new)
-    if counts is None:
-        return ordered[starts], np.diff(np.append(starts, len(ordered)))
-    return ordered[starts], np.add.reduceat(counts, starts) if len(starts) else counts
+def _counted(keyed: list[tuple[np.ndarray, np.ndarray | None]]) -> tuple[np.ndarray, np.ndarray]:
+    """Each distinct key, ascending, with how often it occurs (or the sum of its counts)."""
+    size = max(int(key.max(initial=-1)) for key, _ in keyed) + 1
+    if size <= min(DENSE, 8 * sum(len(key) for key, _ in keyed)):
+        total = np.zeros(size, np.int64)
+        for key, counts in keyed:
+            np.add.at(total, key, 1 if counts is None else counts)
+        found = np.flatnonzero(total)
+        return found, total[found]
+    key = np.concatenate([key for key, _ in keyed])
+    if keyed[0][1] is None:
+        return np.unique(key, return_counts=True)
+    order = np.argsort(key, kind="stable")  # keys of added tallies come in sorted runs, which a stable sort merges
+    key, counts = key.take(order), np.concatenate([counts for _, counts in keyed]).take(order)
+    starts = np.flatnonzero(np.append(True, key[1:] != key[:-1])[: len(key)])
+    return key[starts], np.add.reduceat(counts, starts) if len(starts) else counts
 
 
 def distinct_per_key(owner: np.ndarray, key: np.ndarray, size: int) -> np.ndarray:
     """How many different owners each key has.
 
     Args:
-        owner: position of each row's customer.
+        owner: position of each row's customer (or session).
         key: key of each row, 0 … size − 1.
         size: how many keys there are.
 
@@ -226,11 +234,14 @@ def distinct_per_key(owner: np.ndarray, key: np.ndarray, size: int) -> np.ndarra
         >>> distinct_per_key(np.array([0, 0, 1]), np.array([1, 1, 1]), 2).tolist()
         [0, 2]
     """
-    both = owner.astype(np.int64) * size + key  # two positions and no time: far below the limit of int64
-    if both.max(initial=0) < 1 << 31:
-        both = both.astype(np.int32)
-    found, _ = _runs(np.sort(both))
-    return np.bincount(found % size, minlength=size)
+    if (owner[1:] < owner[:-1]).any():
+        order = np.argsort(owner, kind="stable")
+        owner, key = owner.take(order), key.take(order)
+    small = key.astype(np.uint16 if size <= 1 << 16 else np.int64)  # 16 bits are sorted by counting
+    order = np.argsort(small, kind="stable")
+    key, owner = small.take(order), owner.take(order)
+    new = np.append(True, (key[1:] != key[:-1]) | (owner[1:] != owner[:-1]))[: len(key)]
+    return np.bincount(key[new], minlength=size)
 
 
 def mix(hashes: np.ndarray, purpose: str, seed: int = 0) -> np.ndarray:
@@ -250,8 +261,6 @@ def mix(hashes: np.ndarray, purpose: str, seed: int = 0) -> np.ndarray:
         >>> bool((mix(np.arange(3, dtype=np.uint64), "quotes") != mix(np.arange(3, dtype=np.uint64), "split")).all())
         True
     """
-    import hashlib
-
     salt = np.uint64(int.from_bytes(hashlib.md5(f"{purpose}:{seed}".encode(), usedforsecurity=False).digest()[:8]))
     with np.errstate(over="ignore"):
         z = (np.asarray(hashes, np.uint64) ^ salt) + np.uint64(0x9E3779B97F4A7C15)
@@ -313,6 +322,11 @@ def resample(per_bucket: np.ndarray, replicates: int, rng: int) -> np.ndarray:
         >>> resample(np.ones((1024, 2)), 3, rng=1).tolist()
         [[1024.0, 1024.0], [1024.0, 1024.0], [1024.0, 1024.0]]
     """
-    weights = np.random.default_rng(rng).multinomial(BUCKETS, np.full(BUCKETS, 1 / BUCKETS), size=replicates)
     flat = np.asarray(per_bucket, np.float64).reshape(BUCKETS, -1)
-    return (weights @ flat).reshape(replicates, *np.shape(per_bucket)[1:])
+    return (_weights(replicates, rng) @ flat).reshape(replicates, *np.shape(per_bucket)[1:])
+
+
+@lru_cache(maxsize=2)
+def _weights(replicates: int, rng: int) -> np.ndarray:
+    drawn = np.random.default_rng(rng).multinomial(BUCKETS, np.full(BUCKETS, 1 / BUCKETS), size=replicates)
+    return drawn.astype(np.float64)

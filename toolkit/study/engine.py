@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from toolkit.study.data import Data
 
 SLICE = 1_500_000  # events counted at a time: fits the processor's caches, and bounds memory
-AT_ONCE = 64  # counts held before they are added up
+AT_ONCE = 8  # counts held before they are added up
 
 C = TypeVar("C", bound=Additive)
 
