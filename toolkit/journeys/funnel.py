@@ -58,6 +58,7 @@ class FunnelCounts(Additive):
         pending: g int64 customers not through whose latest entry still has time.
         tied: int64 customers whose outcome hangs on the order of events of one moment.
         waits: tally of seconds; group j: step j since the step before, group k + j: since the entry.
+        waited: 2k int64 milliseconds in all, of the same groups.
     """
 
     seen: int
@@ -66,6 +67,7 @@ class FunnelCounts(Additive):
     pending: np.ndarray
     tied: int
     waits: Tally
+    waited: np.ndarray
 
 
 def count_funnel(
@@ -92,7 +94,7 @@ def count_funnel(
         matured=_by_depth(matured, group, groups),
         pending=np.bincount(group(found[waiting, 0], waiting), minlength=groups),
         tied=_tied(matching, search, found),
-        waits=_waits(table.time, found),
+        **_waits(table.time, found),
     )
 
 
@@ -112,7 +114,7 @@ def _groups(part: Part, by: str | None):
     """A function from entry rows (and the mask of their customers) to group codes, and how many groups there are."""
     if by is None:
         return lambda rows, customers: np.zeros(len(rows), np.int64), 1
-    own = by in part.attributes
+    own = bool(part.words(by, "customers"))
     size = len(part.words(by, "customers" if own else "events"))
 
     def group(rows: np.ndarray, customers: np.ndarray) -> np.ndarray:
@@ -137,15 +139,16 @@ def _tied(matching: JourneyTable, search: Search, found: np.ndarray) -> int:
     return int(((chains(matching.of(some), other) >= 0).sum(axis=1) != (found[some] >= 0).sum(axis=1)).sum())
 
 
-def _waits(time: np.ndarray, found: np.ndarray) -> Tally:
-    groups, values, k = [], [], found.shape[1]
+def _waits(time: np.ndarray, found: np.ndarray) -> dict[str, Tally | np.ndarray]:
+    k = found.shape[1]
+    spent = [np.zeros(0, np.int64)] * 2 * k
     for step in range(1, k):
-        there = found[:, step] != NOWHERE
-        at = time[found[there, step]]
-        for group, since in ((step, found[there, step - 1]), (k + step, found[there, 0])):
-            groups.append(np.full(len(at), group))
-            values.append((at - time[since]) / 1e6)
-    return Tally.of(np.concatenate(groups), np.concatenate(values))
+        there = found[found[:, step] != NOWHERE]
+        for group, since in ((step, step - 1), (k + step, 0)):
+            spent[group] = time[there[:, step]] - time[there[:, since]]
+    groups = np.repeat(np.arange(2 * k), [len(some) for some in spent])
+    waited = np.array([(some // 1000).sum() for some in spent])  # µs of many customers would not fit
+    return {"waits": Tally.of(groups, np.concatenate(spent) / 1e6), "waited": waited}
 
 
 def funnel(
@@ -173,7 +176,7 @@ def funnel(
 
     Raises:
         MissingData: no steps were given and the catalogue finds none.
-        UsageError: a step does not occur, fewer than two steps, or nothing to break down by of that name.
+        UsageError: a step does not occur, there are not 2 to 64 of them, or nothing to break down by of that name.
 
     Method:
         Entry "best": for each step the latest entry among chains that reached it, one pass (METHODS in docs). A
@@ -189,8 +192,10 @@ def funnel(
     rules = rules or FunnelRules()
     named, notes = _steps(data, steps)
     _can_divide(data, by)
-    window = duration(within)
-    counts = run(data, count_funnel, steps=[data.codes(step) for step in named], window=window, rules=rules, by=by)
+    words = [word for step in named for word in step]
+    code = dict(zip(words, data.codes(words), strict=True))
+    codes = [tuple(code[word] for word in step) for step in named]
+    counts = run(data, count_funnel, steps=codes, window=duration(within), rules=rules, by=by)
     words = () if by is None else (data.vocabulary(by, "customers") or data.vocabulary(by))
     card = data.definition(
         "Funnel",
@@ -223,8 +228,8 @@ def _steps(data: Data, steps: Sequence | None) -> tuple[list[list[str]], list[st
     vocabulary = data.vocabulary("touchpoint")
     if steps is not None:
         named = [[step] if isinstance(step, str) else list(step) for step in steps]
-        if len(named) < 2 or not all(named):
-            raise UsageError("A funnel needs at least two steps, each a touchpoint or a list of touchpoints.")
+        if not 2 <= len(named) <= 64 or not all(named):
+            raise UsageError(f"A funnel has 2 to 64 steps, each a touchpoint or a list of them; here are {len(named)}.")
         return named, []
     roles = [
         step

@@ -68,6 +68,24 @@ class Funnel(Result):
             for i, step in enumerate(self.steps)
         ]
 
+    def wait_rows(self) -> list[dict]:
+        """One row per step but the first: time since the step before and since the entry, of those who reached it."""
+        k, waits = len(self.steps), self.counts.waits
+        n, quartiles = waits.n(groups=2 * k), [waits.quantile(q, groups=2 * k) for q in (0.25, 0.5, 0.75)]
+        return [
+            {
+                "step": step,
+                "since": since,
+                "n_customers": int(n[group]),
+                "mean_seconds": float(self.counts.waited[group] / n[group] / 1000) if n[group] else float("nan"),
+                "median_seconds": float(quartiles[1][group]),
+                "lower_quartile_seconds": float(quartiles[0][group]),
+                "upper_quartile_seconds": float(quartiles[2][group]),
+            }
+            for i, step in enumerate(self.steps[1:], start=1)
+            for since, group in (("step before", i), ("entry", k + i))
+        ]
+
     def group_rows(self) -> list[dict]:
         """One row per group: entered, converted, conversion with interval, difference from the rest, adjusted p."""
         names = [*self.words, UNKNOWN]
@@ -171,7 +189,9 @@ class Funnel(Result):
         locale, diff = self.definition.locale, row["conversion_rate_diff"]
         rate = show_number(row["conversion_rate"], "rate", locale)
         gap = show_number(abs(diff), "points", locale).lstrip("+")
-        band = show_interval(diff, (row["conversion_rate_diff_low"], row["conversion_rate_diff_high"]), "points", locale)
+        band = show_interval(
+            diff, (row["conversion_rate_diff_low"], row["conversion_rate_diff_high"]), "points", locale
+        )
         side = "below" if diff < 0 else "above"
         return [f"Customers with {self.by} {row[self.by]} convert at {rate}, {gap} {side} the rest ({band})."]
 
