@@ -86,7 +86,7 @@ def show(result, *, alt: str | None = None, caption: str | None = None) -> Figur
         caption: what to see, as Markdown. Left out: the result's first sentence.
 
     Returns:
-        A display object; the last line of a cell shows it.
+        A display object; the last line of a cell shows it. A `Missing` result comes back as it is: it says why.
 
     Example:
         >>> import toolkit as tk
@@ -95,6 +95,8 @@ def show(result, *, alt: str | None = None, caption: str | None = None) -> Figur
     """
     import matplotlib.pyplot as plt
 
+    if isinstance(result, Missing):
+        return result
     said = result.say() if hasattr(result, "say") else []
     measure = getattr(getattr(result, "definition", None), "measure", "")
     if not (alt or said):

@@ -182,7 +182,7 @@ def read_json(path: Path) -> dict | None:
 
 def hidden(text: str, hide: dict[str, str]) -> str:
     """A text without the places of this machine: each path is replaced by the name that stands for it."""
-    for place in sorted(hide, key=len, reverse=True):
+    for place in sorted(hide.keys() - {"/"}, key=len, reverse=True):  # a home may be the root
         text = text.replace(place, hide[place])
     return text
 

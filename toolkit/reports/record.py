@@ -37,7 +37,7 @@ def record(name: str, value, *, of: str = "", at: dict | None = None, kind: str 
 
     Args:
         name: how the front page calls it, such as "conversion rate"; keep it the same from run to run.
-        value: a number; a result, of which one row is taken; or a row (a flat dict).
+        value: a number; a result, of which one row is taken; or a row (a flat dict). None and Missing are unknown.
         of: the key in that row. Left out: the first key with an interval, else the first number that is no count.
         at: which row, such as {"step": "purchase"}; not needed where the result has one row or a `headline` row.
         kind: rate, points, rel, diff, count, money, days, seconds or number; of a row the key's ending tells.
@@ -52,6 +52,8 @@ def record(name: str, value, *, of: str = "", at: dict | None = None, kind: str 
         >>> record("conversion rate", {"buy_rate": 0.042, "buy_rate_low": 0.034, "buy_rate_high": 0.052})
         conversion rate: 4.2 %  3.4–5.2
     """
+    if isinstance(value, Missing):
+        value, of = None, ""
     row = _row(value, at)
     key = _key(row, of)
     kind = kind or kind_of(key)
@@ -99,8 +101,9 @@ def _known(value):
 
 def _guards(where: str, *results) -> tuple[tuple[str, dict], ...]:
     notes = [note for result in results for note in getattr(getattr(result, "definition", None), "notes", ())]
-    notes += [f"{warning}." for result in results for warning in getattr(result, "warnings", ())]
-    return (("guard", {"text": " ".join(dict.fromkeys(notes)), "where": safe_text(where)}),) if notes else ()
+    notes += [f"{warning[:1].upper()}{warning[1:]}." for result in results for warning in getattr(result, "warnings", ())]
+    texts = [safe_text(note, 600) for note in dict.fromkeys(notes)]
+    return (("guard", {"texts": texts, "where": safe_text(where)}),) if texts else ()
 
 
 def in_short(*said) -> Shown:
