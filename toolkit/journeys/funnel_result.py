@@ -174,8 +174,10 @@ class Funnel(Result):
         worst = self.worst_step()
         if worst and len(self.steps) > 2:
             before = self.steps[self.steps.index(worst["step"]) - 1]
-            lost = show_number(1 - worst["of_previous_rate"], "rate", locale)
-            said.append(f"The largest loss is from {before} to {worst['step']}: {lost} do not go on.")
+            lost = 1 - worst["of_previous_rate"]
+            most, least = (1 - worst[f"of_previous_rate_{end}"] for end in ("low", "high"))
+            share, band = show_number(lost, "rate", locale), show_interval(lost, (least, most), "rate", locale)
+            said.append(f"The largest loss is from {before} to {worst['step']}: {share} ({band}) do not go on.")
         if pending := int(self.counts.pending.sum()):
             n = show_number(pending, "count", locale)
             said.append(f"{n} customers are still on the way: their window is open, and they are not counted as lost.")

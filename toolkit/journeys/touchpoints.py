@@ -223,7 +223,8 @@ class Touchpoints(Result):
             return ["No touchpoint was met by enough customers in the period."]
         top = rows[0]
         share = show_number(top["reach_share"], "rate", locale)
-        said = [f"Customers meet us at {len(rows)} touchpoints; {top['touchpoint']} reaches most of them ({share})."]
+        n = show_number(int(self.counts.people.sum()), "count", locale)
+        said = [f"Customers meet us at {len(rows)} touchpoints; {top['touchpoint']} reaches most: {share} of {n}."]
         left = [row for row in rows if row["bounce_rate"] == row["bounce_rate"] and row["touchpoint"] in self.inviting]
         if left:
             worst = max(left, key=lambda row: row["bounce_rate_low"])

@@ -15,6 +15,8 @@ RESERVED = {
     "source": "--data",
     "tz": "--tz",
     "locale": "--locale",
+    "currency": "--currency",
+    "columns": "--column",
     "as_of": "--as-of",
     "period_start": "--period",
     "period_end": "--period",
@@ -47,10 +49,12 @@ def cli() -> None:
 @click.option("--period", metavar="PERIOD", help="last-28-days, last-month, 2026-04, 2026 or 2026-03-01..2026-06-01.")
 @click.option("--tz", metavar="ZONE", help="Time zone of the study, such as Europe/Copenhagen.")
 @click.option("--locale", default="en", show_default=True, help="How numbers and dates are shown, such as da or en_GB.")
+@click.option("--currency", metavar="CODE", help="Currency of amounts that name none, such as DKK.")
+@click.option("--column", "renamed", multiple=True, metavar="THEIRS=OURS", help="A column of yours under our name.")
 @click.option(
     "--notebooks", "folder", type=click.Path(path_type=Path), help="Folder of notebooks; left out, ./notebooks."
 )
-def report(notebooks, source, out, file, pairs, as_of, period, tz, locale, folder) -> int:
+def report(notebooks, source, out, file, pairs, as_of, period, tz, locale, currency, renamed, folder) -> int:
     """Run the notebooks on a study's data: the report."""
     from toolkit.reports.notebooks import find_notebooks
     from toolkit.reports.period import read_period
@@ -60,9 +64,10 @@ def report(notebooks, source, out, file, pairs, as_of, period, tz, locale, folde
     paths = find_notebooks(notebooks, folder or _shipped_notebooks())
     given = read_parameters(file, pairs)
     source = source if "://" in source else str(Path(source).resolve())
-    data = open_data(source, tz=tz, locale=locale, as_of=as_of)
+    opening = {"tz": tz, "locale": locale, "as_of": as_of, "currency": currency, "columns": renames(renamed)}
+    data = open_data(source, **opening)
     start, end, name = read_period(period, data.observed_until, data.tz)
-    shared = {"source": source, "tz": tz, "locale": locale, "as_of": as_of, "period_start": start, "period_end": end}
+    shared = {"source": source, **opening, "period_start": start, "period_end": end}
     plan = Plan(study=data.name, notebooks=tuple(paths), out=out, given=given, shared=shared, period=name)
     run = run_report(plan, say=lambda line: click.echo(line, err=True))
     click.echo(run.folder / "index.html")
@@ -72,11 +77,13 @@ def report(notebooks, source, out, file, pairs, as_of, period, tz, locale, folde
 @cli.command()
 @click.argument("data", metavar="DATA")
 @click.option("--tz", metavar="ZONE", help="Time zone of the study, such as Europe/Copenhagen.")
-def check(data: str, tz: str | None) -> int:
+@click.option("--currency", metavar="CODE", help="Currency of amounts that name none, such as DKK.")
+@click.option("--column", "renamed", multiple=True, metavar="THEIRS=OURS", help="A column of yours under our name.")
+def check(data: str, tz: str | None, currency: str | None, renamed: tuple[str, ...]) -> int:
     """Say what is in the data and what is wrong."""
     from toolkit.study.data import open_data
 
-    click.echo(open_data(data, tz=tz).check())
+    click.echo(open_data(data, tz=tz, currency=currency, columns=renames(renamed)).check())
     return 0
 
 
@@ -151,6 +158,19 @@ def read_parameters(file: Path | None, pairs: tuple[str, ...]) -> dict:
         if name in RESERVED:
             raise UsageError(f"'{name}' is set for the whole report: use {RESERVED[name]}.")
     return given
+
+
+def renames(pairs: tuple[str, ...]) -> dict[str, str]:
+    """Their column name → ours, from THEIRS=OURS pairs.
+
+    Example:
+        >>> renames(("event_time=timestamp",))
+        {'event_time': 'timestamp'}
+    """
+    for pair in pairs:
+        if not all(pair.partition("=")):
+            raise UsageError(f"--column {pair}: write it as theirs=ours, such as event_time=timestamp.")
+    return dict(pair.split("=", 1) for pair in pairs)
 
 
 def _shipped_notebooks() -> Path:

@@ -13,6 +13,7 @@ from toolkit.reports.record import provenance_lines
 from toolkit.shown import show_cell, show_interval, show_number
 
 SENTENCES = 5
+EARLIER = 1.5  # a page's first sentence weighs like the next page's second or third
 SIGNED = {"rate": "points", "points": "points", "rel": "points", "number": "diff", "diff": "diff"}
 
 
@@ -66,13 +67,13 @@ def shown_in(record: dict) -> tuple[str, str]:
 
 
 def best(pages: list[dict]) -> list[dict]:
-    """The sentences that matter most: every page's first, then the seconds, up to five."""
+    """The sentences that matter most, up to five: pages are read from trust to decision, so the later ones come first."""
     said = [
-        sentence | {"link": f"{page['page']}#{sentence['anchor']}", "title": page["title"]}
-        for page in pages
+        sentence | {"link": f"{page['page']}#{sentence['anchor']}", "title": page["title"], "weight": back * EARLIER}
+        for back, page in enumerate(reversed(pages))
         for sentence in page.get("sentences", [])
     ]
-    return sorted(said, key=lambda sentence: sentence["rank"])[:SENTENCES]
+    return sorted(said, key=lambda sentence: sentence["rank"] + sentence["weight"])[:SENTENCES]
 
 
 def line(figure: dict, locale: str) -> dict:
@@ -108,7 +109,9 @@ def trend(values: list, kind: str, locale: str) -> dict | None:
 
 def guards(pages: list[dict]) -> list[dict]:
     """The guards that fired, each once per page."""
-    found = {(page["notebook"], guard["text"]): page for page in pages for guard in page.get("guards", [])}
+    found = {
+        (page["notebook"], text): page for page in pages for guard in page.get("guards", []) for text in guard["texts"]
+    }
     return [{"text": text, "title": page["title"], "link": page["page"]} for (_, text), page in found.items()]
 
 

@@ -326,7 +326,7 @@ def open_data(
         >>> data.customers
         50
     """
-    reading = Reading(zone(tz or "UTC"), currency, columns or {})
+    reading = Reading(zone(tz or "UTC"), currency or None, columns or {})
     places = Catalogue.load(catalogue)
     sources = find_sources(source, columns)
     is_file = isinstance(source, str | Path)
@@ -339,12 +339,12 @@ def open_data(
     store.manifest["fingerprint"] = print_ if is_file else "in memory"
     title = name or (Path(source).resolve().name.split(".")[0] if is_file else "data in memory")
     until = _until(store, as_of, reading.tz)
-    return Data(title, store, reading.tz.key, _locale(locale), until, small_cells, places, tz is not None)
+    return Data(title, store, reading.tz.key, _locale(locale), until, small_cells, places, bool(tz))
 
 
 def _until(store: Store, as_of: str | None, tz: ZoneInfo) -> int:
     """The end of observation: as told, else the last moment that is not in the future."""
-    if as_of is not None:
+    if as_of:
         day = len(as_of) == 10
         return moment_of(f"{as_of}T23:59:59.999999" if day else as_of, tz)
     tables = store.manifest["tables"]
