@@ -157,7 +157,7 @@ class _Making:
         rows = take(rows, np.lexsort((rows["at"], rows["who"])))
         reviews = take(rows, rows["touchpoint"] == self.world.touch("written review"))
         feedback = make_feedback(chunk, contacts, orders, reviews)
-        responses, known = make_responses(chunk, contacts, orders)
+        responses, known = make_responses(chunk, rows, contacts, orders)
         tables.put_texts(chunk, responses, feedback)
         ids = tables.numbered("c", chunk.number)
         own = tables.sub_ids(tables.numbered("o", chunk.number).take(pa.array(orders["who"])), orders["nth"] + 1)
@@ -234,7 +234,7 @@ def _write(folder: str | Path, parts: Callable[[], Iterator[dict[str, pa.Table]]
         for writer in writers.values():
             writer.close()
         told = truth()
-        (aside / "README.md").write_text(_readme(told), encoding="utf-8")
+        (aside / "README.md").write_text(_readme(told, folder), encoding="utf-8")
         (aside / "truth.json").write_text(json.dumps(told, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
         for name in [*(f"{name}.parquet" for name in writers), "README.md", "truth.json"]:
             (aside / name).replace(folder / name)
@@ -243,8 +243,9 @@ def _write(folder: str | Path, parts: Callable[[], Iterator[dict[str, pa.Table]]
     return folder
 
 
-def _readme(truth: dict) -> str:
+def _readme(truth: dict, folder: Path) -> str:
     rows = "\n".join(f"| {name} | {n:,} |" for name, n in truth["rows"].items())
     text = Path(__file__).with_name("readme.md").read_text(encoding="utf-8")
     known = {name: truth[name] for name in ("customers", "seed")}
+    known["folder"] = folder.name if folder.is_absolute() else folder.as_posix()
     return text.format(shop=SHOP, start=START, end=END, rows=rows, **known)

@@ -6,7 +6,7 @@ import numpy as np
 
 from toolkit.simulate.chance import Rows, chance, pick, place_in_run, share_of, take
 from toolkit.simulate.trail import make_rows
-from toolkit.simulate.visits import STORE, Chunk
+from toolkit.simulate.visits import APP, STORE, Chunk
 from toolkit.simulate.world import DAY, DAYS, HOUR, SECOND, later, moment, utc
 
 NEVER = np.iinfo(np.int64).min
@@ -51,6 +51,8 @@ def _lines(chunk: Chunk, who: np.ndarray) -> Rows:
     shelf = np.array([world.facts["categories"].index(c) for _, c, _ in world.products])
     by_shelf = np.argsort(shelf, kind="stable").reshape(-1, per_shelf)
     product = by_shelf[category, rng.integers(0, per_shelf, len(order))]
+    once = np.unique(order * len(world.products) + product, return_index=True)[1]
+    order, product, persona = order[once], product[once], persona[once]
     price = np.array([price for *_, price in world.products])[product]
     grade = np.where(chance(rng, (world.value[persona] - 0.6).clip(0, 1), len(order)), 1.25, 1.0)
     quantity = 1 + rng.poisson(0.5, len(order)) * (price < 500)
@@ -79,10 +81,8 @@ def aftermath(chunk: Chunk, orders: Rows) -> list[Rows]:
     parts = {}
 
     def follow(name: str, which: np.ndarray, share: np.ndarray | float, since: np.ndarray, wait: np.ndarray) -> None:
-        kept = which & chance(rng, share, n)
-        parts[name] = make_rows(
-            world, who[kept], later(since, wait)[kept], world.touch(name), value=_tier(name, nth[kept])
-        )
+        kept = np.flatnonzero(which & chance(rng, share, n))
+        parts[name] = make_rows(world, who[kept], later(since, wait)[kept], world.touch(name), order=kept)
 
     def days(low: float, high: float) -> np.ndarray:
         return rng.uniform(low, high, n)
@@ -103,14 +103,26 @@ def aftermath(chunk: Chunk, orders: Rows) -> list[Rows]:
     follow("loyalty tier", member & np.isin(nth, _TIERS), 1.0, at, days(0.5, 1.0))
     follow("loyalty reward", member & (nth >= 2), 0.4, at, days(1, 20))
     follow("check-in", nth == 2, 0.2, home, days(10, 20))
-    guide, referral = parts["onboarding guide"], parts["referral"]
-    guide["scroll_share"] = rng.beta(2, 1.4, len(guide["who"])).astype(np.float32)
-    referral["code"] = rng.integers(1, 2000, len(referral["who"])).astype(np.int16)
+    _put_details(chunk, orders, parts)
     return list(parts.values())
 
 
-def _tier(name: str, nth: np.ndarray) -> np.ndarray:
-    return np.searchsorted(_TIERS, nth, side="right") if name == "loyalty tier" else np.full(len(nth), np.nan)
+def _put_details(chunk: Chunk, orders: Rows, parts: dict[str, Rows]) -> None:
+    """What some of these events carry besides their moment."""
+    world, rng = chunk.world, chunk.rng
+    guide, referral, tier, signed = (
+        parts[name] for name in ("onboarding guide", "referral", "loyalty tier", "sign-up")
+    )
+    guide["scroll_share"] = rng.beta(2, 1.4, len(guide["who"]))
+    referral["code"] = rng.integers(1, 2000, len(referral["who"]))
+    tier["value"] = np.searchsorted(_TIERS, orders["nth"][tier["order"]], side="right")
+    signed["visit"] = orders["visit"][signed["order"]]
+    for rows in (guide, signed):
+        kind = orders["kind"][rows["order"]]
+        rows["kind"] = np.where(kind == STORE, 0, kind)
+        rows["channel"] = np.where(kind == APP, world.channel("app"), rows["channel"])
+    for name in ("loyalty sign-up", "loyalty tier", "loyalty reward"):
+        parts[name]["kind"] = np.full(len(parts[name]["who"]), APP)
 
 
 def letters(chunk: Chunk, visits: Rows, orders: Rows) -> list[Rows]:
@@ -130,4 +142,5 @@ def letters(chunk: Chunk, visits: Rows, orders: Rows) -> list[Rows]:
     clicked = make_rows(world, who[clicks], soon, world.touch("newsletter click"), campaign=campaign[clicks])
     guests = np.flatnonzero(chance(rng, 0.012, chunk.n))
     seats, watched = later(since[guests], rng.random(len(guests)) * left[guests]), rng.beta(3, 1.2, len(guests))
-    return [opened, clicked, make_rows(world, guests, seats, world.touch("webinar"), watched_share=watched)]
+    kind = np.zeros(len(guests))
+    return [opened, clicked, make_rows(world, guests, seats, world.touch("webinar"), watched_share=watched, kind=kind)]

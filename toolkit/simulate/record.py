@@ -41,7 +41,9 @@ def _customers(world: World, tally: Tally) -> dict:
     (a, b), (r, alpha) = world.truth.stop, world.truth.gap
     shares = np.round(tally["personas"] / tally["customers"], 5).tolist()
     again = {f"within {d} days": round(b / (a + b) * (1 - (alpha / (alpha + d)) ** r), 4) for d in (30, 90, 180)}
+    apart = {name: points * world.truth.touchpoints for name, (points, _) in world.facts["asked"].items()}
     return {
+        "contentment by touchpoint": apart,
         "personas": dict(zip(world.personas, shares, strict=True)),
         "stage transitions": {"stages": STAGES, "counts": tally["stages"].astype(int).tolist()},
         "retention": again,
@@ -60,7 +62,7 @@ def _conversion(world: World, tally: Tally) -> dict:
         "mobile checkout": {device: finished[device] for device in ("mobile", "desktop")},
         "payment incident": {"during": finished["outage"], "otherwise": finished["usual"]},
         "free-shipping": {"control": control, "lift": _ratio(world.truth.free_shipping * moved, tally["free_n"])},
-        "new-checkout": {"lift": 0.0, "share of exposures lost": _ratio(tally["new_lost"], tally["new_drawn"])},
+        "new-checkout": {"true lift": 0.0, "share of exposures lost": _ratio(tally["new_lost"], tally["new_drawn"])},
     }
 
 

@@ -24,7 +24,7 @@ def make_contacts(chunk: Chunk, visits: Rows, orders: Rows) -> Rows:
     likely = world.contact[chunk.persona[orders["who"]]] * 0.6 + 0.35 * orders["late"]
     asked = chance(rng, likely, len(base))
     theme = np.where(orders["late"], 0, pick(rng, np.array([0.2, 0.05, 0.15, 0.25, 0.1, 0.1, 0.15]), len(base)))
-    after = {"who": orders["who"], "at": later(base, rng.exponential(1.0, len(base)))}
+    after = {"who": orders["who"], "at": later(base, np.floor(rng.exponential(1.2, len(base))) + 0.05)}
     after |= {"theme": theme, "mood": orders["mood"] - 0.5}
     stuck = (visits["failed"] > 0) & chance(rng, 0.15, len(visits["who"]))
     failed = {"who": visits["who"][stuck], "at": visits["at"][stuck] + HOUR, "theme": np.ones(stuck.sum(), int)}
@@ -37,7 +37,7 @@ def make_contacts(chunk: Chunk, visits: Rows, orders: Rows) -> Rows:
     first["again"] = np.zeros(len(first["who"]), bool)
     second = take(first, chance(rng, truth.repeat_contact, len(first["who"])))
     second["desk"] = (second["desk"] + rng.integers(1, 3, len(second["desk"]))) % 3
-    second["at"] = later(second["at"], rng.uniform(0.4, 3, len(second["desk"])))
+    second["at"] = later(second["at"], rng.integers(1, 3, len(second["desk"])) + 0.02)
     second |= {"again": np.ones(len(second["who"]), bool), "mood": second["mood"] - 0.4}
     return _replies(chunk, stack([first, second]))
 
@@ -118,10 +118,10 @@ def _rare(chunk: Chunk, name: str, share: float) -> Rows:
     return rows
 
 
-def make_responses(chunk: Chunk, contacts: Rows, orders: Rows) -> tuple[Rows, dict[str, float]]:
+def make_responses(chunk: Chunk, events: Rows, contacts: Rows, orders: Rows) -> tuple[Rows, dict[str, float]]:
     """Survey answers (instrument 0 nps, 1 csat, 2 ces), and how those who answered differ from those asked."""
     rng, (after, known) = chunk.rng, _after_contact(chunk, contacts)
-    rows = stack([_after_order(chunk, orders), after])
+    rows = stack([_after_order(chunk, orders), _on_the_spot(chunk, events), after])
     rows = take(rows, rows["at"] < moment(DAYS))
     odds = chunk.world.truth.response_bias * rows["mood"] - 1.0
     answers = chance(rng, 1 / (1 + np.exp(-odds)), len(rows["who"]))
@@ -145,13 +145,27 @@ def _after_order(chunk: Chunk, orders: Rows) -> Rows:
     return take(rows, ~orders["cancelled"])
 
 
+def _on_the_spot(chunk: Chunk, events: Rows) -> Rows:
+    """CSAT asked of a few at the touchpoints that ask."""
+    world, rng = chunk.world, chunk.rng
+    likes, share = np.zeros((2, len(world.touchpoints)))
+    for name, facts in world.facts["asked"].items():
+        likes[world.touch(name)], share[world.touch(name)] = facts
+    asked = take(events, chance(rng, share[events["touchpoint"]], len(events["who"])))
+    who, touch, n = asked["who"], asked["touchpoint"].astype(int), len(asked["who"])
+    score = 4.4 + world.truth.touchpoints * likes[touch] + 0.5 * chunk.mood[who] + rng.normal(0, 0.5, n)
+    rows = {"who": who, "at": later(asked["at"], rng.uniform(1, 60, n), 60 * SECOND), "mood": chunk.mood[who]}
+    rows |= {"score": np.clip(np.round(score), 1, 5), "instrument": np.ones(n, int)}
+    return rows | {"touchpoint": touch, "channel": asked["channel"].astype(int)}
+
+
 def _after_contact(chunk: Chunk, contacts: Rows) -> tuple[Rows, dict[str, float]]:
     """CSAT of everyone who got a reply, CES of half of them; and the sums from which the cost of waiting follows."""
     world, rng, truth = chunk.world, chunk.rng, chunk.world.truth
     done = take(contacts, contacts["first_reply_at"] != NEVER)
     n, felt = len(done["who"]), done["mood"] + 0.6
     waited = np.log2(np.maximum(done["hours"], 0.25) / 0.25)
-    csat = 4.6 + 0.5 * felt + rng.normal(0, 0.5, n) - truth.slow_reply * waited - truth.phone_gap * (done["desk"] == 2)
+    csat = 4.4 + 0.5 * felt + rng.normal(0, 0.5, n) - truth.slow_reply * waited - truth.phone_gap * (done["desk"] == 2)
     ces = 5.6 + 0.8 * felt + rng.normal(0, 0.8, n) - 0.5 * truth.slow_reply * waited
     ces -= 0.8 * done["again"] * (truth.repeat_contact > 0)
     touch = np.array([world.touch(name) for name in DESKS])[done["desk"]]

@@ -6,7 +6,7 @@ import numpy as np
 
 from toolkit.simulate.chance import Rows, chance, pick
 from toolkit.simulate.visits import APP, MOBILE, STORE, VIEW, Chunk
-from toolkit.simulate.world import SECOND, World
+from toolkit.simulate.world import DAYS, SECOND, World, moment
 
 _CODES = {"visit": np.int32, "kind": np.int8, "campaign": np.int8, "error": np.int8, "query": np.int8, "code": np.int16}
 _CODES |= {"order": np.int32}
@@ -40,7 +40,7 @@ def make_trails(chunk: Chunk, visits: Rows) -> Rows:
     rows["kind"][source & ~web] = -1
     rows["channel"][web & (kind == APP)] = world.channel("app")
     rows["channel"][~source & (kind == STORE)] = world.channel("store")
-    sold = touch == world.touch("purchase")
+    sold = (touch == world.touch("purchase")) & (at < moment(DAYS))
     rows["order"][sold] = np.arange(sold.sum())
     _put_properties(chunk, rows, visits)
     return rows

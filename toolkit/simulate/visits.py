@@ -45,18 +45,9 @@ def open_chunk(world: World, seed: int, numbers: range) -> Chunk:
     countries = world.facts["countries"].values()
     country = pick(rng, np.array([c["share"] for c in countries]), len(number))
     tongues = np.array([[c["languages"].get(code, 0.0) for code in LANGUAGES] for c in countries])
-    return Chunk(
-        world=world,
-        seed=seed,
-        rng=rng,
-        number=number,
-        persona=persona,
-        kind=pick(rng, world.kinds, persona),
-        country=country,
-        language=pick(rng, tongues, country),
-        consent=pick(rng, np.array([0.58, 0.30, 0.12]), len(number)),
-        mood=world.mood[persona] + rng.normal(0, 0.6, len(number)),
-    )
+    kind, language = pick(rng, world.kinds, persona), pick(rng, tongues, country)
+    consent, mood = pick(rng, np.array([0.58, 0.30, 0.12]), len(number)), rng.normal(0, 0.6, len(number))
+    return Chunk(world, seed, rng, number, persona, kind, country, language, consent, world.mood[persona] + mood)
 
 
 def make_visits(chunk: Chunk) -> tuple[Rows, Rows, dict[str, float]]:

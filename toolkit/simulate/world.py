@@ -36,6 +36,7 @@ class Truth:
         stop: a, b of the beta distribution of the chance to stop after each purchase.
         gap: shape r, scale alpha (days) of the gamma distribution of the rate of purchases while a customer goes on.
         response_bias: log odds of answering a survey, per point of satisfaction.
+        touchpoints: 1 touchpoints differ in how content they leave customers, 0 all alike.
         slow_reply: points of CSAT lost for each doubling of the time to the first reply.
         phone_gap: points of CSAT lost on the phone.
         late_delivery: points of satisfaction lost by a late parcel.
@@ -60,10 +61,11 @@ class Truth:
     incident: float = 0.45
     retargeting_chase: float = 0.5
     free_shipping: float = 0.10
-    split_loss: float = 0.5
+    split_loss: float = 0.7
     stop: tuple[float, float] = (1.5, 1.5)
     gap: tuple[float, float] = (1.6, 70.0)
-    response_bias: float = 0.9
+    response_bias: float = 0.4
+    touchpoints: float = 1.0
     slow_reply: float = 0.25
     phone_gap: float = 0.6
     late_delivery: float = 1.1
@@ -87,12 +89,7 @@ class Truth:
 
 
 class World:
-    """The facts of world.toml as arrays, persona by persona, with the planted effects already in them.
-
-    Example:
-        >>> World(Truth.nothing()).steps[:, 0].std().round(9)
-        np.float64(0.0)
-    """
+    """The facts of world.toml as arrays, persona by persona, with the planted effects already in them."""
 
     def __init__(self, truth: Truth):
         facts = _facts()
@@ -150,12 +147,7 @@ def persona_codes(numbers: np.ndarray, seed: int) -> np.ndarray:
 
 
 def utc(day: np.ndarray, time: np.ndarray) -> np.ndarray:
-    """UTC µs of a local day (0 = the first) and a time of that day in µs, in Copenhagen.
-
-    Example:
-        >>> str(utc(np.array([0]), np.array([9 * HOUR])).astype("datetime64[us]")[0])
-        '2025-07-01T07:00:00.000000'
-    """
+    """UTC µs of a local day (0 = the first) and a time of that day in µs, in Copenhagen."""
     local = _ZERO + np.floor(day).astype(np.int64) * DAY + time.astype(np.int64)
     return local - np.where((local >= _WINTER[0]) & (local < _WINTER[1]), HOUR, 2 * HOUR)
 
