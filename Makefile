@@ -14,7 +14,7 @@ READY := .venv/ready-$(shell cat requirements.lock pyproject.toml | cksum | cut 
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help report test lab check lock clean
+.PHONY: help report test lab check picture lock clean
 .DELETE_ON_ERROR:
 
 help:  ## this list
@@ -33,6 +33,9 @@ check: $(READY)  ## before a commit: style, format, quick tests
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/python -m pytest -q -m "not slow" tests toolkit
+
+picture: report  ## the README's picture: the front page of the samples' report, seen in Chromium
+	$(BIN)/python docs/picture.py
 
 lock:  ## write requirements.lock anew from pyproject.toml (UPGRADE=1 takes the newest versions); needs uv
 	@command -v uv >/dev/null || { echo "'make lock' needs uv: pip install uv" >&2; exit 1; }

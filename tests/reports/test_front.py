@@ -82,7 +82,7 @@ def test_a_later_run_shows_change_and_trend(made, tmp_path, n):
     assert ("no change" in html) == (n == 3)
 
 
-def test_the_best_sentences_are_every_pages_first_then_the_seconds():
+def test_the_page_nearest_the_decision_speaks_first():
     pages = [
         {
             "page": f"{name}.html",
@@ -91,7 +91,7 @@ def test_the_best_sentences_are_every_pages_first_then_the_seconds():
         }
         for name in "abc"
     ]
-    assert [sentence["text"] for sentence in best(pages)] == ["a1", "b1", "c1", "a2", "b2"]
+    assert [sentence["text"] for sentence in best(pages)] == ["c1", "c2", "b1", "c3", "b2"]
 
 
 def test_figures_are_shown_in_the_studys_locale():

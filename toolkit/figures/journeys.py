@@ -46,8 +46,8 @@ def _groups(result, ax) -> None:
     for y, row, shade in zip(at, rows, shades, strict=True):
         ax.hlines(y, row["conversion_rate_low"], row["conversion_rate_high"], color=shade, linewidth=2)
         n = show_number(row["n_entered"], "count", locale)
-        ax.annotate(f"{show_number(row['conversion_rate'], 'rate', locale)} of {n}", (row["conversion_rate_high"], y),
-                    xytext=(8, 0), textcoords="offset points", va="center")  # fmt: skip
+        text, place = f"{show_number(row['conversion_rate'], 'rate', locale)} of {n}", (row["conversion_rate_high"], y)
+        ax.annotate(text, place, xytext=(8, 0), textcoords="offset points", va="center")
     _names(ax, at, [row[result.by] for row in rows])
     high = max((row["conversion_rate_high"] for row in rows), default=1)
     ax.set(
@@ -73,8 +73,8 @@ def draw_transitions(result, ax) -> None:
     grid = np.array([[share.get((a, b), 0.0) for b in across[1]] for a in across[0]])
     ax.get_figure().set_size_inches(STEP, 6.4)
     text = np.array([[f"{100 * value:.0f}" if value >= 0.005 else "" for value in line] for line in grid])
-    sns.heatmap(grid, ax=ax, cmap="Blues", vmin=0, vmax=max(grid.max(), 0.01), annot=text, fmt="", cbar=False, square=False,
-                linewidths=1, linecolor="white", annot_kws={"size": 10})  # fmt: skip
+    look = {"cmap": "Blues", "cbar": False, "linewidths": 1, "linecolor": "white", "annot_kws": {"size": 10}}
+    sns.heatmap(grid, ax=ax, vmin=0, vmax=max(grid.max(), 0.01), annot=text, fmt="", **look)
     ax.set_xticks(np.arange(len(across[1])) + 0.5, [_short(name) for name in across[1]], rotation=35, ha="right")
     ax.set_yticks(np.arange(len(across[0])) + 0.5, [_short(name) for name in across[0]], rotation=0)
     ax.set(xlabel="goes on to (percent of what leaves)", ylabel="from")
@@ -128,8 +128,8 @@ def draw_sales(result, ax) -> None:
     rows = [row for row in result.rows() if row["currency"] == main]
     for i, row in enumerate(rows):
         whole = row["observed"] == "whole"
-        ax.bar(i, row["revenue_money"], color=colour("accent") if whole else "white", edgecolor=colour("accent"),
-               hatch=None if whole else "///", alpha=0.85)  # fmt: skip
+        look = {"color": colour("accent")} if whole else {"color": "white", "hatch": "///"}
+        ax.bar(i, row["revenue_money"], edgecolor=colour("accent"), alpha=0.85, **look)
     every = max(1, len(rows) // 12)
     ax.set_xticks(range(0, len(rows), every), [row["month"] for row in rows][::every], rotation=35, ha="right")
     locale = result.definition.locale

@@ -67,7 +67,7 @@ def shown_in(record: dict) -> tuple[str, str]:
 
 
 def best(pages: list[dict]) -> list[dict]:
-    """The sentences that matter most, up to five: pages are read from trust to decision, so the later ones come first."""
+    """The sentences that matter most, up to five; pages go from trust to decision, so the later ones come first."""
     said = [
         sentence | {"link": f"{page['page']}#{sentence['anchor']}", "title": page["title"], "weight": back * EARLIER}
         for back, page in enumerate(reversed(pages))
