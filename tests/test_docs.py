@@ -34,3 +34,12 @@ def test_a_newcomer_writes_no_more_than_120_lines_for_a_measure():
     figure = re.search(r"def draw_division.*?\n\n\n", CODE, re.DOTALL)[0]
     code = re.sub(r'"""(?:.|\n)*?"""', "", measure + test + figure)
     assert len([line for line in code.splitlines() if line.strip()]) <= 120
+
+
+def test_the_readmes_python_runs(monkeypatch):
+    monkeypatch.chdir(ROOT)
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    assert blocks
+    for block in blocks:
+        exec(compile(dedent(block), "README.md", "exec"), {})

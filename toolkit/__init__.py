@@ -8,17 +8,17 @@ from __future__ import annotations
 import importlib
 
 _WHERE = {
-    "study.data": ("open_data",),
+    "study.opening": ("open_data",),
     "study.attempt": ("attempt",),
     "study.cache": ("erase_cache",),
-    "simulate": ("make_data",),
+    "simulate": ("make_data", "write_data", "Truth"),
     "journeys.coverage": ("allows", "identities"),
     "journeys.division": ("division",),
     "journeys.activity": ("activity",),
     "journeys.sessions": ("sessions",),
     "journeys.transitions": ("transitions",),
     "journeys.funnel": ("funnel", "FunnelRules"),
-    "journeys.touchpoints": ("touchpoints",),
+    "journeys.touchpoints": ("touchpoints", "stages"),
     "journeys.sales": ("sales",),
     "stats.shares": ("share_of", "compare_shares"),
     "stats.means": ("compare_means",),

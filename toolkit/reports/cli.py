@@ -48,7 +48,7 @@ def cli() -> None:
 @click.option("--as-of", metavar="DATE", help="See the data as they stood then; left out, all there is.")
 @click.option("--period", metavar="PERIOD", help="last-28-days, last-month, 2026-04, 2026 or 2026-03-01..2026-06-01.")
 @click.option("--tz", metavar="ZONE", help="Time zone of the study, such as Europe/Copenhagen.")
-@click.option("--locale", default="en", show_default=True, help="How numbers and dates are shown, such as da or en_GB.")
+@click.option("--locale", metavar="L", help="How numbers and dates are shown, such as da or en_GB.")
 @click.option("--currency", metavar="CODE", help="Currency of amounts that name none, such as DKK.")
 @click.option("--column", "renamed", multiple=True, metavar="THEIRS=OURS", help="A column of yours under our name.")
 @click.option(
@@ -59,7 +59,7 @@ def report(notebooks, source, out, file, pairs, as_of, period, tz, locale, curre
     from toolkit.reports.notebooks import find_notebooks
     from toolkit.reports.period import read_period
     from toolkit.reports.runner import Plan, run_report
-    from toolkit.study.data import open_data
+    from toolkit.study.opening import open_data
 
     paths = find_notebooks(notebooks, folder or _shipped_notebooks())
     given = read_parameters(file, pairs)
@@ -81,7 +81,7 @@ def report(notebooks, source, out, file, pairs, as_of, period, tz, locale, curre
 @click.option("--column", "renamed", multiple=True, metavar="THEIRS=OURS", help="A column of yours under our name.")
 def check(data: str, tz: str | None, currency: str | None, renamed: tuple[str, ...]) -> int:
     """Say what is in the data and what is wrong."""
-    from toolkit.study.data import open_data
+    from toolkit.study.opening import open_data
 
     click.echo(open_data(data, tz=tz, currency=currency, columns=renames(renamed)).check())
     return 0

@@ -94,7 +94,7 @@ def write_data(
     """Simulates straight into a folder, a chunk of customers at a time: memory does not grow with their number.
 
     Args:
-        folder: where the Parquet files, truth.json and README.md are left; made when missing.
+        folder: where the Parquet files, study.toml, truth.json and README.md are left; made when missing.
         customers: how many, ≥ 1.
         seed: ≥ 0; gives the same tables as `make_data(customers, seed)`.
         truth: how strong each effect is.
@@ -236,7 +236,8 @@ def _write(folder: str | Path, parts: Callable[[], Iterator[dict[str, pa.Table]]
         told = truth()
         (aside / "README.md").write_text(_readme(told, folder), encoding="utf-8")
         (aside / "truth.json").write_text(json.dumps(told, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
-        for name in [*(f"{name}.parquet" for name in writers), "README.md", "truth.json"]:
+        (aside / "study.toml").write_text(f'tz = "{told["period"]["tz"]}"\n', encoding="utf-8")
+        for name in [*(f"{name}.parquet" for name in writers), "README.md", "study.toml", "truth.json"]:
             (aside / name).replace(folder / name)
     finally:
         shutil.rmtree(aside, ignore_errors=True)

@@ -1,4 +1,4 @@
-"""`open_data` and `Data`: a study that every measure takes first."""
+"""`Data`: a study, and the views of it that every measure takes first."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from importlib.metadata import version
-from pathlib import Path
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -17,12 +16,11 @@ from toolkit.catalogue import STAGES, Catalogue
 from toolkit.errors import DataError, UsageError, one_of, raise_all
 from toolkit.results import Definition
 from toolkit.schema import TABLES
-from toolkit.study.cache import fingerprint, kept, temporary
 from toolkit.study.check import Check, findings_of
 from toolkit.study.clock import moment_of, shown, zone
-from toolkit.study.normal import OWN, Reading
-from toolkit.study.sources import find_sources, named, quoted
-from toolkit.study.store import VERSION, Store, build, connect
+from toolkit.study.normal import OWN
+from toolkit.study.sources import named, quoted
+from toolkit.study.store import Store, connect
 
 EVER = (np.iinfo(np.int64).min, np.iinfo(np.int64).max)
 
@@ -227,7 +225,8 @@ class Data:
         moments = "".join(f", to_timestamp({named(c)} / 1e6) as {named(c)}" for c, k in kinds.items() if k == "moment")
         replaced = f" replace ({moments[2:]})" if moments else ""
         mine = f"case when customer::varchar not like {quoted(OWN + '%')} then customer::varchar end as customer_id"
-        sql = f"select {mine}, * exclude (row, customer){replaced} from ({frames[name]}){self._where(name, kinds)} order by row"
+        columns, where = f"{mine}, * exclude (row, customer){replaced}", self._where(name, kinds)
+        sql = f"select {columns} from ({frames[name]}){where} order by row"
         frame = con.sql(sql).to_arrow_table().to_pandas()
         for column in (c for c, k in kinds.items() if k == "moment"):
             frame[column] = frame[column].dt.tz_convert(self.tz)
@@ -283,79 +282,3 @@ class Data:
             "versions": {name: version(name) for name in ("journey-toolkit", "pandas", "numpy", "duckdb")}
             | {"python": platform.python_version()},
         }
-
-
-def open_data(
-    source: Any,
-    *,
-    tz: str | None = None,
-    locale: str = "en",
-    as_of: str | None = None,
-    currency: str | None = None,
-    columns: Mapping[str, str] | None = None,
-    small_cells: int = 5,
-    catalogue: str | Path | None = None,
-    cache: bool = True,
-    name: str | None = None,
-) -> Data:
-    """Opens a study: reads, checks, sorts and encodes the tables once, and keeps the result for next time.
-
-    Args:
-        source: folder of tables (`events.parquet`, `orders.csv` …), one file, a mapping of table name to frame
-            (pandas, polars, pyarrow), or one frame of events or orders.
-        tz: IANA zone of moments written without one, and of days; UTC is assumed (and said) when left out.
-        locale: language of numbers and dates, such as "da" or "de_DE".
-        as_of: ISO day or moment up to which to look; a day means its end. The last moment seen when left out.
-        currency: three-letter code where the tables give none.
-        columns: their column name → ours.
-        small_cells: groups of fewer customers are not shown, ≥ 0.
-        catalogue: a catalogue.toml of your own, over ours.
-        cache: whether to keep the store for next time.
-        name: what the study is called; the folder's name when left out.
-
-    Returns:
-        The study.
-
-    Raises:
-        DataError: the input cannot be used; `error.problems` has every reason.
-        UsageError: a setting is wrong.
-
-    Example:
-        >>> import toolkit as tk
-        >>> data = tk.open_data(tk.make_data(50, rng=1), tz="Europe/Copenhagen")
-        >>> data.customers
-        50
-    """
-    reading = Reading(zone(tz or "UTC"), currency or None, columns or {})
-    places = Catalogue.load(catalogue)
-    sources = find_sources(source, columns)
-    is_file = isinstance(source, str | Path)
-
-    def make(folder: Path) -> None:
-        build(sources, reading, places, folder)
-
-    print_ = fingerprint(sources, VERSION, reading.tz.key, currency, columns, catalogue and Path(catalogue).read_text())
-    store = Store(kept(print_, make) if cache and is_file else temporary(make))
-    store.manifest["fingerprint"] = print_ if is_file else "in memory"
-    title = name or (Path(source).resolve().name.split(".")[0] if is_file else "data in memory")
-    until = _until(store, as_of, reading.tz)
-    return Data(title, store, reading.tz.key, _locale(locale), until, small_cells, places, bool(tz))
-
-
-def _until(store: Store, as_of: str | None, tz: ZoneInfo) -> int:
-    """The end of observation: as told, else the last moment that is not in the future."""
-    if as_of:
-        day = len(as_of) == 10
-        return moment_of(f"{as_of}T23:59:59.999999" if day else as_of, tz)
-    tables = store.manifest["tables"]
-    seen = [facts["high"] for facts in tables.values() if facts["high"] is not None]
-    return tables["events"]["high"] or max(seen, default=0)
-
-
-def _locale(name: str) -> str:
-    from babel import Locale, UnknownLocaleError
-
-    try:
-        return str(Locale.parse(name.replace("-", "_")))
-    except (UnknownLocaleError, ValueError):
-        raise UsageError(f"There is no locale {name!r}. Give a language such as en, da, sv or de_DE.") from None
