@@ -9,15 +9,19 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from toolkit.schema import KEYED, KNOWN_PROPERTIES, OWN_UNIT, TABLES, Column
-from toolkit.study.clock import DAY, doubtful_sql, to_utc_sql
+from toolkit.study.moments import Moments
 from toolkit.study.sources import named, quoted
 
-WHOLE = {"TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT", "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT"}
-NUMERIC = WHOLE | {"DOUBLE", "FLOAT"}
-OFFSET_AT_END = r":\d\d(\.\d+)?\s*(Z|[+-]\d\d(:?\d\d)?)$"
+JOINED = {"TINYINT", "SMALLINT", "INTEGER", "BIGINT", "UTINYINT", "USMALLINT", "UINTEGER"}  # ids that fit a bigint
+FLOATS = {"DOUBLE", "FLOAT"}
+NUMERIC = JOINED | FLOATS | {"HUGEINT", "UHUGEINT", "UBIGINT"}
+NUMBERS = ("number", "money", "whole")
 YES = "('true', 't', '1', 'yes', 'y', 'ja', 'j', 'sand', 'sant', 'wahr')"
-MOST_UNREADABLE = 0.05  # share of unreadable moments above which the format, not a row, is wrong
+NO = "('', 'false', 'f', '0', 'no', 'n', 'nej', 'nein', 'falsk', 'falsch')"
+EUROPEAN = r"[+-]?(\d{1,3}([. \x{00a0}']\d{3})+|\d+)(,\d+)?"  # 1.234,50
+MOST_UNREADABLE = 0.05  # share of unreadable values above which the format, not a row, is wrong
 OWN = "\ue000"  # first character of the made-up id of a row without a customer; no real id begins with it
+WITH_CUSTOMER = ("customers", *(table for table in KEYED if table != "order_lines"))  # lines take their order's
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +65,6 @@ class Normal:
         sql: select giving `row`, `customer` and each column of `kinds`, unusable rows left out.
         kinds: kind of each column that is there.
         rows: rows as they came.
-        used: rows that can be used.
         assumed_tz: whether moments without a zone took the study's.
         findings: what was seen.
     """
@@ -70,7 +73,6 @@ class Normal:
     sql: str = ""
     kinds: dict[str, str] = field(default_factory=dict)
     rows: int = 0
-    used: int = 0
     assumed_tz: bool = False
     findings: list[Finding] = field(default_factory=list)
 
@@ -87,17 +89,28 @@ class Normaliser:
         self.raw = f"read_parquet([{', '.join(quoted(f) for f in files)}], union_by_name=true, file_row_number=true)"
         self.row = "file_row_number" if len(files) == 1 else "(file_index::bigint << 40) + file_row_number"
         described = con.execute(f"describe select * exclude (file_row_number) from {self.raw}").fetchall()
-        self.types = {reading.renamed.get(name, name): (name, kind.upper()) for name, kind, *_ in described}
+        self.many = len(files) > 1
+        self.out = Normal(table)
+        self.types: dict[str, tuple[str, str]] = {}
+        for name, kind, *_ in described:
+            self._add(reading.renamed.get(name, name), name, kind.upper())
         lower = {name.casefold(): name for name in self.types}
         for wanted in TABLES[table]:
             if wanted not in self.types and wanted in lower:
                 self.types[wanted] = self.types.pop(lower[wanted])
-        self.out = Normal(table)
+
+    def _add(self, name: str, theirs: str, kind: str) -> None:
+        if name in self.types:
+            text = f"has both {theirs!r} and {self.types[name][0]!r} for {name}. Rename only one of them with columns=."
+            self.out.findings.append(Finding(self.table, text, 0, "fatal"))
+        self.types[name] = (theirs, kind)
 
     def whole_ids(self) -> bool:
         """Whether every row's customer is a whole number: such ids are joined as numbers, which is faster."""
-        if "customer_id" not in self.types or self._type("customer_id") not in WHOLE:
-            return self.table not in KEYED or self.table == "order_lines"
+        if self.table not in WITH_CUSTOMER:
+            return True
+        if "customer_id" not in self.types or self._type("customer_id") not in JOINED:
+            return False
         empty = f"{self._sql('customer_id')} is null"
         return self.table not in OWN_UNIT or not self._ask({"empty": f"count(*) filter ({empty})"})["empty"]
 
@@ -108,9 +121,9 @@ class Normaliser:
             text_ids: whether customers are to be compared as text.
         """
         self.text_ids = text_ids
-        wrong = self._missing()
-        if wrong:
-            self.out.findings.append(Finding(self.table, wrong, 0, "fatal"))
+        if wrong := self._missing():
+            self._find(wrong, 0, "fatal")
+        if self.out.fatal():
             return self.out
         questions = {"rows": "count(*)"}
         for name in self.types:
@@ -118,10 +131,18 @@ class Normaliser:
         answers = self._ask(questions)
         self.out.rows = answers["rows"]
         selects = {name: self._select(name, answers) for name in self.types}
-        self._judge(answers)
-        gaps = {key.split("/")[0] for key, n in answers.items() if key.endswith(("/empty", "/unread", "/plain")) and n}
+        for name in self.types:
+            self._judge(name, answers)
+        gaps = {key.split("/")[0] for key, n in answers.items() if key.endswith(("/empty", "/unread", "/odd")) and n}
         self._write(selects, gaps)
         return self.out
+
+    def _find(self, text: str, n: int, severity: str = "warning") -> None:
+        self.out.findings.append(Finding(self.table, text, n, severity))
+
+    def _at(self, row: int) -> str:
+        part, row = divmod(row, 1 << 40)
+        return f"row {row + 1:,}" + (f" of part {part + 1}" if self.many else "")
 
     def _ask(self, questions: dict[str, str]) -> dict:
         listed = ", ".join(f"{sql} as {named(key)}" for key, sql in questions.items())
@@ -153,52 +174,34 @@ class Normaliser:
 
     def _questions(self, name: str) -> dict[str, str]:
         """What must be known about a column before it can be written."""
-        kind, sql, asked = self._kind(name), self._sql(name), {}
-        if self._type(name) == "VARCHAR" and kind in ("id", "word"):
+        kind, type_, sql = self._kind(name), self._type(name), self._sql(name)
+        asked, odd = {}, ""
+        if kind == "moment":
+            asked |= self._moments(name).questions(self._first, self.row)
+        elif kind in NUMBERS and not self._is_number(name):
+            odd = f"trim({sql}::varchar) <> '' and {_plain(sql)} is null"
+        elif kind in NUMBERS and type_ in FLOATS:
+            odd = f"not isfinite({sql})"
+        elif kind == "flag" and type_ not in NUMERIC | {"BOOLEAN"}:
+            odd = f"lower(trim({sql}::varchar)) not in {YES} and lower(trim({sql}::varchar)) not in {NO}"
+        elif kind == "id" and type_ in FLOATS:
+            asked[f"{name}/broken"] = f"count(*) filter ({sql} <> floor({sql}))"
+        if odd:
+            asked |= {f"{name}/odd": f"count(*) filter ({odd})", f"{name}/odd_row": self._first(odd)}
+            asked[f"{name}/example"] = f"arg_min({sql}::varchar, {self.row}) filter ({odd})"
+        if type_ == "VARCHAR" and kind in ("id", "word"):
             asked[f"{name}/blank"] = f"count(*) filter ({sql} = '')"
         if self._column(name).required or kind == "id":
-            empty = f"{sql} is null" + (f" or {sql} = ''" if self._type(name) == "VARCHAR" else "")
+            empty = f"{sql} is null" + {"VARCHAR": f" or trim({sql}) = ''"}.get(type_, "")
+            empty += f" or not isfinite({sql})" if type_ in FLOATS and kind == "id" else ""
             asked |= {f"{name}/empty": f"count(*) filter ({empty})", f"{name}/empty_row": self._first(empty)}
-        if kind == "moment":
-            asked |= self._moment_questions(name)
-        if kind in ("number", "money", "whole") and self._type(name) not in NUMERIC | {"DECIMAL"}:
-            for style, number in (("plain", _plain(sql)), ("comma", _comma(sql))):
-                bad = f"trim({sql}) <> '' and {number} is null"
-                asked |= {f"{name}/{style}": f"count(*) filter ({bad})", f"{name}/{style}_row": self._first(bad)}
-            asked[f"{name}/example"] = (
-                f"arg_min({sql}, {self.row}) filter (trim({sql}) <> '' and {_plain(sql)} is null)"
-            )
-        if kind == "id" and self._type(name) in ("DOUBLE", "FLOAT"):
-            asked[f"{name}/broken"] = f"count(*) filter ({sql} <> floor({sql}))"
         return asked
 
-    def _moment_questions(self, name: str) -> dict[str, str]:
-        sql, kind = self._sql(name), self._type(name)
-        if kind == "TIMESTAMP WITH TIME ZONE":
-            return {}
-        local, aware = self._local(name), "false"
-        asked = {f"{name}/low": f"min({local})", f"{name}/high": f"max({local})"}
-        if kind == "VARCHAR":
-            aware = f"regexp_matches(trim({sql}), {quoted(OFFSET_AT_END)})"
-            bad = f"trim({sql}) <> '' and try_cast(trim({sql}) as timestamp) is null"
-            asked |= {
-                f"{name}/unread": f"count(*) filter ({bad})",
-                f"{name}/unread_row": self._first(bad),
-                f"{name}/example": f"arg_min({sql}, {self.row}) filter ({bad})",
-                f"{name}/aware": f"count(*) filter ({aware})",
-            }
-        elif not kind.startswith(("TIMESTAMP", "DATE")):
-            bad = f"{sql} is not null"
-            asked |= {f"{name}/unread": f"count(*) filter ({bad})", f"{name}/unread_row": self._first(bad)}
-            asked[f"{name}/example"] = f"any_value({sql}::varchar)"
-        asked[f"{name}/naive"] = f"count(*) filter ({local} is not null and not {aware})"
-        return asked
+    def _moments(self, name: str) -> Moments:
+        return Moments(name, self._sql(name), self._type(name), self.reading.tz)
 
-    def _local(self, name: str) -> str:
-        sql, kind = self._sql(name), self._type(name)
-        if kind == "VARCHAR":
-            return f"epoch_us(try_cast(trim({sql}) as timestamp))"
-        return f"epoch_us({sql}::timestamp)" if kind.startswith(("TIMESTAMP", "DATE")) else "null::bigint"
+    def _is_number(self, name: str) -> bool:
+        return self._type(name) in NUMERIC or self._type(name).startswith("DECIMAL")
 
     def _first(self, condition: str) -> str:
         return f"min({self.row}) filter ({condition})"
@@ -208,7 +211,7 @@ class Normaliser:
         if declared != "unknown":
             return declared
         kind = self._type(name)
-        if kind in NUMERIC or kind.startswith("DECIMAL"):
+        if self._is_number(name):
             return "number"
         if kind.startswith(("TIMESTAMP", "DATE")):
             return "moment"
@@ -219,115 +222,102 @@ class Normaliser:
         kind, sql = self._kind(name), self._sql(name)
         if kind == "moment":
             return self._moment(name, answers)
-        if kind in ("number", "money", "whole"):
+        if kind in NUMBERS:
             return self._number(name, answers)
         if kind == "id":
-            whole = self._type(name) in ("DOUBLE", "FLOAT") and not answers.get(f"{name}/broken")
-            if whole and self.out.rows:
-                text = f"came as numbers with decimals in {name} (7.0); whole numbers were restored"
-                self.out.findings.append(Finding(self.table, text, self.out.rows, "note"))
-            if name == "customer_id" and not self.text_ids:
-                return f"{sql}::bigint"
-            return f"{sql}::bigint::varchar" if whole else _filled(sql, answers.get(f"{name}/blank"))
+            return self._id(name, answers)
         if kind == "flag":
-            truth = f"lower(trim({sql}::varchar)) in {YES}"
-            return f"({sql}::boolean)" if self._type(name) == "BOOLEAN" else f"({truth})"
+            return f"({sql} <> 0)" if self._type(name) in NUMERIC else f"(lower(trim({sql}::varchar)) in {YES})"
+        if name == "currency":
+            return f"nullif(upper(trim({sql})), '')"
         return _filled(sql, answers.get(f"{name}/blank")) if kind == "word" else sql
 
-    def _moment(self, name: str, answers: dict) -> str:
-        sql, tz = self._sql(name), self.reading.tz
-        if self._type(name) == "TIMESTAMP WITH TIME ZONE":
-            return f"epoch_us({sql})"
-        low, high = (min(max(answers[f"{name}/{end}"] or 0, 0), 47_482 * DAY) for end in ("low", "high"))
-        local, naive, aware = self._local(name), answers[f"{name}/naive"], answers.get(f"{name}/aware", 0)
-        utc = to_utc_sql(tz, local, low, high)
-        if naive:
-            self._doubts(name, doubtful_sql(tz, local, low, high))
-            self.out.assumed_tz = True
-        if not aware:
-            return utc
-        if naive:
-            text = f"mixes {name} with a time zone ({aware:,}) and without ({naive:,}); those without were read as {tz.key}"
-            self.out.findings.append(Finding(self.table, text, naive))
-        matches = f"regexp_matches(trim({sql}), {quoted(OFFSET_AT_END)})"
-        return f"(case when {matches} then epoch_us(try_cast(trim({sql}) as timestamptz)) else {utc} end)"
+    def _id(self, name: str, answers: dict) -> str:
+        sql, kind = self._sql(name), self._type(name)
+        whole, value = kind in FLOATS and not answers[f"{name}/broken"], f"try_cast({sql} as bigint)::varchar"
+        if kind == "VARCHAR" and self._ends_in_zero(sql):
+            whole, value = True, f"nullif(left({sql}, -2), '')"
+        if whole and self.out.rows:
+            self._find(f"came as numbers with decimals in {name} (7.0); whole numbers were restored", 0, "note")
+        if name == "customer_id" and not self.text_ids and kind in JOINED:
+            return f"{sql}::bigint"
+        return value if whole else _filled(sql, answers.get(f"{name}/blank"))
 
-    def _doubts(self, name: str, conditions: tuple[str, str]) -> None:
-        twice, never = conditions
-        if twice == never == "false":
-            return
-        asked = {"twice": f"count(*) filter ({twice})", "never": f"count(*) filter ({never})"}
-        found, key = self._ask(asked), self.reading.tz.key
-        if found["twice"]:
-            text = (
-                f"has {name} in an hour that happened twice in {key} (clocks put back); taken as its first time round"
-            )
-            self.out.findings.append(Finding(self.table, text, found["twice"]))
-        if found["never"]:
-            text = f"has {name} in an hour that never was in {key} (clocks put forward); taken as one hour later"
-            self.out.findings.append(Finding(self.table, text, found["never"]))
+    def _ends_in_zero(self, sql: str) -> bool:
+        """Whether every id is a whole number written 7.0; a glance at the first rows says no in most tables."""
+        for some in ("limit 100", ""):
+            seen = f"select {sql} as id from {self.raw} where {sql} <> '' {some}"
+            asked = f"select count(*) > 0 and bool_and(regexp_full_match(id, '-?\\d+\\.0')) from ({seen})"
+            if not self.con.execute(asked).fetchall()[0][0]:
+                return False
+        return True
+
+    def _moment(self, name: str, answers: dict) -> str:
+        moments = self._moments(name)
+        for text, n in moments.doubts(answers, lambda condition: self._ask({"n": self._count(condition)})["n"]):
+            self._find(text, n)
+        self.out.assumed_tz |= bool(answers[f"{name}/naive"])
+        return moments.select(answers)
+
+    def _count(self, condition: str) -> str:
+        return f"count(*) filter ({condition})"
 
     def _number(self, name: str, answers: dict) -> str:
         sql = self._sql(name)
-        if f"{name}/plain" not in answers:
-            return f"({sql}::double)"
-        if answers[f"{name}/plain"] and not answers[f"{name}/comma"]:
-            text = f"writes {name} with a decimal comma; read so"
-            self.out.findings.append(Finding(self.table, text, answers[f"{name}/plain"], "note"))
+        if self._is_number(name):
+            finite = f"case when isfinite({sql}) then {sql}::double end"
+            return finite if self._type(name) in FLOATS else f"({sql}::double)"
+        bad = f"trim({sql}::varchar) <> '' and {_comma(sql)} is null"
+        if answers[f"{name}/odd"] and not self._ask({"n": self._count(bad)})["n"]:
+            example = answers[f"{name}/example"]
+            self._find(f"writes {name} with a decimal comma ({example}); read so", answers[f"{name}/odd"], "note")
+            answers[f"{name}/odd"] = 0
             return _comma(sql)
-        if answers[f"{name}/plain"]:
-            self._unread(
-                name, answers[f"{name}/plain"], answers[f"{name}/plain_row"], answers[f"{name}/example"], "number"
-            )
         return _plain(sql)
 
-    def _unread(self, name: str, n: int, row: int, example: str, what: str) -> None:
-        column = self._column(name)
-        advice = "Write moments as 2026-03-01 14:30." if what == "moment" else "Write numbers as 1234.5."
-        text = (
-            f"has {n:,} rows of {self.out.rows:,} whose {name} is no {what} (first at row {row + 1:,}: {example!r:.60})"
-        )
-        fatal = column.required and n > MOST_UNREADABLE * self.out.rows
-        kept = "" if fatal else ("; they were left out" if column.required else "; unknown there")
-        self.out.findings.append(Finding(self.table, f"{text}{kept}. {advice}", n, "fatal" if fatal else "warning"))
-
-    def _judge(self, answers: dict) -> None:
-        """Findings about empty and unreadable values."""
-        for name in self.types:
-            if answers.get(f"{name}/unread"):
-                self._unread(
-                    name, answers[f"{name}/unread"], answers[f"{name}/unread_row"], answers[f"{name}/example"], "moment"
-                )
-            empty, column = answers.get(f"{name}/empty", 0), self._column(name)
-            own = name == "customer_id" and self.table in OWN_UNIT
-            if empty and (column.required or own):
-                kept = "; each counts as a unit of its own and as no customer" if own else "; they were left out"
-                text = f"has {empty:,} rows of {self.out.rows:,} without {name} (first at row {answers[f'{name}/empty_row'] + 1:,})"
-                fatal = column.required and empty == self.out.rows
-                end = ". Fill it in, or name the right column with columns={…}." if fatal else kept
-                self.out.findings.append(Finding(self.table, text + end, empty, "fatal" if fatal else "warning"))
+    def _judge(self, name: str, answers: dict) -> None:
+        """Findings about values that are empty or cannot be read."""
+        kind, column, rows = self._kind(name), self._column(name), self.out.rows
+        what, mark, advice = _UNREAD.get(kind, _UNREAD["number"])
+        if n := answers.get(f"{name}/{mark}"):
+            example, at = answers[f"{name}/example"], self._at(answers[f"{name}/{mark}_row"])
+            if kind == "moment" and (example or "").replace(".", "", 1).isdigit():
+                advice = "Seconds, milliseconds or days? Say so: pd.to_datetime(column, unit='s')."
+            fatal = column.required and n > MOST_UNREADABLE * rows
+            kept = (
+                "" if fatal else "; they were left out" if column.required else f"; {_THEN.get(kind, 'unknown there')}"
+            )
+            text = (
+                f"has {n:,} rows of {rows:,} whose {name} is no {what} (first at {at}: {example!r:.60}){kept}. {advice}"
+            )
+            self._find(text, n, "fatal" if fatal else "warning")
+        own = name == "customer_id" and self.table in OWN_UNIT
+        if (n := answers.get(f"{name}/empty", 0)) and (column.required or own):
+            at = self._at(answers[f"{name}/empty_row"])
+            fatal = column.required and n == rows
+            kept = "; each counts as a unit of its own and as no customer" if own else "; they were left out"
+            end = ". Fill it in, or name the right column with columns={…}." if fatal else kept
+            text = f"has {n:,} rows of {rows:,} without {name} (first at {at}){end}"
+            self._find(text, n, "fatal" if fatal else "warning")
 
     def _write(self, selects: dict[str, str], gaps: set[str]) -> None:
         kinds = {name: self._kind(name) for name in selects}
         if "properties" in self.types:
             found = self._properties()
             selects, kinds = selects | found, kinds | {key: KNOWN_PROPERTIES[key] for key in found}
-        required = [n for n, c in TABLES[self.table].items() if c.required and n in gaps]
         customer = selects.pop("customer_id", "null::varchar")
-        if self.table in OWN_UNIT and self.text_ids:
+        if self.table not in WITH_CUSTOMER:
+            customer = "null::varchar"
+        elif self.table in OWN_UNIT and self.text_ids:
             customer = f"coalesce({customer}, {quoted(OWN + self.table)} || '#' || ({self.row})::varchar)"
         kinds.pop("customer_id", None)
-        if "currency" in TABLES[self.table] and self.reading.currency:
-            given = (
-                f"coalesce({selects['currency']}, {quoted(self.reading.currency)})"
-                if "currency" in selects
-                else quoted(self.reading.currency)
-            )
-            selects, kinds = selects | {"currency": given}, kinds | {"currency": "word"}
+        if given := "currency" in TABLES[self.table] and self.reading.currency:
+            currency = ", ".join(filter(None, [selects.get("currency"), quoted(given)]))
+            selects, kinds = selects | {"currency": f"coalesce({currency})"}, kinds | {"currency": "word"}
         listed = "".join(f", {sql} as {named(name)}" for name, sql in selects.items())
-        usable = " and ".join(f"{named(n)} is not null" for n in required if n != "customer_id") or "true"
-        if "customer_id" in required:
-            usable += " and customer is not null"
+        needed = [name for name, column in TABLES[self.table].items() if column.required and name in gaps]
+        columns = ["customer" if name == "customer_id" else named(name) for name in needed]
+        usable = " and ".join([f"{column} is not null" for column in columns] or ["true"])
         inner = f"select {self.row} as row, {customer} as customer{listed} from {self.raw}"
         self.out.sql, self.out.kinds = f"select * from ({inner}) where {usable}", kinds
 
@@ -354,13 +344,23 @@ def _filled(sql: str, blank: int | None) -> str:
     return f"nullif({sql}, '')" if blank else f"{sql}::varchar"
 
 
+_UNREAD = {  # kind → what it is not, which answer counts them, what to do
+    "moment": ("moment", "unread", "Write moments as 2026-03-01 14:30."),
+    "number": ("number", "odd", "Write numbers as 1234.5."),
+    "flag": ("yes or no", "odd", "Write true or false."),
+}
+_THEN = {"flag": "read as no"}
+
+
 def _plain(sql: str) -> str:
-    return f"try_cast(trim({sql}) as double)"
+    value = f"try_cast(trim({sql}::varchar) as double)"
+    return f"(case when isfinite({value}) then {value} end)"
 
 
 def _comma(sql: str) -> str:
-    bare = f"replace(replace(replace(trim({sql}), ' ', ''), chr(160), ''), '.', '')"
-    return f"try_cast(replace({bare}, ',', '.') as double)"
+    text = f"trim({sql}::varchar)"
+    bare = f"regexp_replace({text}, '[. \\x{{00a0}}'']', '', 'g')"
+    return f"(case when regexp_full_match({text}, {quoted(EUROPEAN)}) then replace({bare}, ',', '.')::double end)"
 
 
 _ALSO = {

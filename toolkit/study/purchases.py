@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
+
 from toolkit.study.clock import DAY
 from toolkit.study.normal import Finding, Normal
 from toolkit.study.sources import named, quoted
 
+NONE = -1
 ADDED_ROW = 1 << 62  # input row of an event made from an order: after all others of its moment
 NO_ORDER = "purchase without order"
 CANCELLED = "cancelled purchase"
@@ -16,7 +19,7 @@ CANCELLED = "cancelled purchase"
 def with_orders(con, events: Normal | None, orders: Normal, purchase_names: Sequence[str]) -> Normal:
     """Events in which every order is one purchase, and no purchase is without its order.
 
-    An order and a purchase event of one customer within a day are the same purchase, paired in order of time. An order
+    An order and a purchase event of one customer within a day are the same purchase; neighbours in time first. An order
     nobody saw becomes an event; a purchase event without an order (while orders were kept) is shown under its own
     name, and one whose order was cancelled under another, so that neither counts as a purchase.
 
@@ -33,14 +36,8 @@ def with_orders(con, events: Normal | None, orders: Normal, purchase_names: Sequ
     if events is None:
         events = Normal("events", "", {"timestamp": "moment", "touchpoint": "word"})
         events.findings.append(Finding("events", "did not come; purchases follow from orders", 0, "note"))
-        _shop(con, orders)
-        con.execute("create temp table pairs as select null::bigint as event, row as shop from shop").fetchall()
-    elif purchase_names:
-        _shop(con, orders)
-        _pair(con, events, purchase_names)
-    else:
-        _shop(con, orders)
-        con.execute("create temp table pairs as select null::bigint as event, row as shop from shop").fetchall()
+    _shop(con, orders)
+    _pair(con, events, purchase_names)
     _report(con, events)
     return _merged(events, orders, name)
 
@@ -52,35 +49,74 @@ def _shop(con, orders: Normal) -> None:
         f"create temp table shop as select row, customer, timestamp, {cancelled} as cancelled "
         f"from ({orders.sql}) where customer::varchar not like chr(57344) || '%' and revenue >= 0"
     ).fetchall()
+    refunds = con.execute(f"select count(*) filter (revenue < 0) from ({orders.sql})").fetchall()[0][0]
+    if refunds:
+        text = f"has {refunds:,} rows of negative revenue; they are refunds and no purchases"
+        orders.findings.append(Finding("orders", text, refunds))
 
 
 def _pair(con, events: Normal, purchase_names: Sequence[str]) -> None:
-    """Pairs neighbours in time of different kind, at most a day apart, left to right."""
-    names = ", ".join(quoted(name) for name in purchase_names)
-    con.execute(
-        f"""create temp table pairs as
-        with seen as (
-          select customer, timestamp, row as event, null::bigint as shop, 0 as kind
-          from ({events.sql}) where touchpoint in ({names}) and timestamp between
-            (select min(timestamp) - {DAY} from shop) and (select max(timestamp) + {DAY} from shop)
-          union all select customer, timestamp, null, row, 1 from shop
-        ), near as (
-          select *, coalesce(kind <> lag(kind) over w and timestamp - lag(timestamp) over w <= {DAY}, false) as joins
-          from seen window w as (partition by customer order by timestamp, kind, coalesce(event, shop))
-        ), runs as (
-          select *, sum((not joins)::int) over (partition by customer order by timestamp, kind, coalesce(event, shop)
-            rows unbounded preceding) as run from near
-        ), placed as (
-          select *, (row_number() over (partition by customer, run order by timestamp, kind, coalesce(event, shop)) - 1)
-            // 2 as pair from runs
-        )
-        select max(event) as event, max(shop) as shop from placed group by customer, run, pair"""
-    ).fetchall()
+    """Writes the table `pairs`: purchase event and order of each purchase, null where one of them is missing."""
+    import pyarrow as pa
+
+    if not (events.sql and purchase_names):
+        con.execute("create temp table pairs as select null::bigint as event, row as shop from shop").fetchall()
+        return
+    names, span = ", ".join(quoted(name) for name in purchase_names), "(select {}(timestamp) {} {} from shop)"
+    low, high = span.format("min", "-", DAY), span.format("max", "+", DAY)
+    seen = (
+        "select customer, timestamp, null::bigint as event, row as shop from shop union all "
+        f"select customer, timestamp, row, null from ({events.sql}) "
+        f"where touchpoint in ({names}) and timestamp between {low} and {high}"
+    )
+    rows = con.sql(
+        f"select dense_rank() over (order by customer) as customer, timestamp, coalesce(event, shop) as row, "
+        f"event is not null as seen from ({seen}) order by customer, timestamp, not seen, row"
+    ).to_arrow_table()
+    event, shop = neighbours(*(rows.column(name).to_numpy() for name in ("customer", "timestamp", "row", "seen")))
+    found = pa.table({"event": pa.array(event, mask=event < 0), "shop": pa.array(shop, mask=shop < 0)})
+    con.register("found", found)
+    con.execute("create temp table pairs as select * from found").fetchall()
+    con.unregister("found")
+
+
+def neighbours(customer: np.ndarray, time: np.ndarray, row: np.ndarray, seen: np.ndarray) -> tuple[np.ndarray, ...]:
+    """Pairs events and orders that stand next to each other, at most a day apart, until none is left to pair.
+
+    Args:
+        customer: number of each row's customer, ascending.
+        time: UTC µs, ascending within a customer.
+        row: input row, of the events or of the orders.
+        seen: whether the row is an event.
+
+    Returns:
+        Input row of the event and of the order of each purchase; −1 where there is none.
+
+    Example:
+        >>> neighbours(np.array([1, 1, 1]), np.array([5, 6, 7]), np.array([0, 8, 9]), np.array([True, False, False]))
+        (array([ 0, -1]), array([8, 9]))
+    """
+    events, orders = [], []
+    while True:
+        joins = (np.diff(customer) == 0) & (seen[1:] != seen[:-1]) & (np.diff(time) <= DAY)
+        number = np.arange(len(joins))
+        run = number - np.maximum.accumulate(np.where(np.append(False, ~joins[:-1])[: len(joins)], number, 0))
+        first = np.flatnonzero(joins & (run % 2 == 0))  # of a chain of neighbours: first with second, third with fourth
+        if not len(first):
+            break
+        events.append(np.where(seen[first], row[first], row[first + 1]))
+        orders.append(np.where(seen[first], row[first + 1], row[first]))
+        left = np.ones(len(row), bool)
+        left[first] = left[first + 1] = False
+        customer, time, row, seen = (column[left] for column in (customer, time, row, seen))
+    events.append(np.where(seen, row, NONE))
+    orders.append(np.where(seen, NONE, row))
+    return np.concatenate(events), np.concatenate(orders)
 
 
 def _report(con, events: Normal) -> None:
     lost, extra, off = con.execute(
-        """select count(*) filter (event is null),
+        """select count(*) filter (event is null and not cancelled),
         count(*) filter (shop is null and exists(from shop)),
         count(*) filter (cancelled) from pairs left join shop on shop = shop.row"""
     ).fetchall()[0]
@@ -124,4 +160,4 @@ def _merged(events: Normal, orders: Normal, name: str) -> Normal:
 
 
 def _result(events: Normal, sql: str, kinds: dict[str, str]) -> Normal:
-    return Normal("events", sql, kinds, events.rows, events.used, events.assumed_tz, events.findings)
+    return Normal("events", sql, kinds, events.rows, events.assumed_tz, events.findings)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import csv
 import gzip
 import hashlib
-from collections.abc import Mapping
+import zlib
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from toolkit.schema import TABLES
 
 ENDINGS = (".parquet", ".csv", ".csv.gz", ".tsv", ".tsv.gz", ".json", ".jsonl", ".ndjson", ".jsonl.gz", ".ndjson.gz")
 SMALL_FILE = 16_000_000  # bytes up to which a file's content, not only its size and date, is fingerprinted
+ENOUGH = ("events", "orders")  # either is enough to start
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,11 +37,18 @@ class Source:
         """Changes when the input does: name, size and date of each file, and the content of small ones."""
         print_ = hashlib.sha256(self.table.encode())
         for file in self.files:
-            stat = file.stat()
-            print_.update(f"{file.name}:{stat.st_size}:{stat.st_mtime_ns}".encode())
-            if stat.st_size <= SMALL_FILE:
+            print_.update(f"{file}:{stamp(file)}".encode())
+            if file.stat().st_size <= SMALL_FILE:
                 print_.update(file.read_bytes())
         return print_.hexdigest()
+
+
+def stamp(file: Path) -> list[int] | None:
+    """Size and date of a file, by which a change is seen; None where there is no such file."""
+    if not file.is_file():
+        return None
+    stat = file.stat()
+    return [stat.st_size, stat.st_mtime_ns]
 
 
 def find_sources(source: Any, columns: Mapping[str, str] | None = None) -> dict[str, Source]:
@@ -59,78 +68,84 @@ def find_sources(source: Any, columns: Mapping[str, str] | None = None) -> dict[
         UsageError: the mapping names no canonical table.
     """
     if isinstance(source, str | Path):
-        path = Path(source).expanduser()
-        if path.is_dir():
-            return _in_folder(path)
-        if path.is_file():
-            return _one(Source("", (path,)), path.name, columns or {})
-        raise UsageError(f"There is no file or folder {str(source)!r}. Give the folder that holds the tables.")
-    if isinstance(source, Mapping):
-        wrong = [one_of("table", name, TABLES).problems[0] for name in source if name not in TABLES]
-        raise_all(UsageError, wrong)
-        return {name: Source(name, frame=_arrow(frame, name)) for name, frame in source.items()}
-    return _one(Source("", frame=_arrow(source, "frame")), "the frame", columns or {})
+        path = Path(source).expanduser().resolve()
+        if not path.exists():
+            raise UsageError(f"There is no file or folder {str(source)!r}. Give the folder that holds the tables.")
+        found, shown = (_in_folder(path), path.name) if path.is_dir() else (_one(path, columns or {}), path.name)
+    elif isinstance(source, Mapping):
+        raise_all(UsageError, [one_of("table", name, TABLES).problems[0] for name in source if name not in TABLES])
+        found, shown = {name: Source(name, frame=_arrow(frame, name)) for name, frame in source.items()}, "The mapping"
+    else:
+        found, shown = _one(_arrow(source, "the frame"), columns or {}), "The frame"
+    if not set(ENOUGH) & set(found):
+        raise DataError(
+            f"{shown} holds neither events nor orders (found: {', '.join(found) or _listed(source)}). Name the files "
+            f"after the tables, such as events.parquet or orders.csv; the tables are {', '.join(TABLES)}."
+        )
+    return found
+
+
+def _listed(source: Any) -> str:
+    there = sorted(file.name for file in Path(source).iterdir())[:12] if isinstance(source, str | Path) else []
+    return ", ".join(there) or "nothing"
 
 
 def _in_folder(folder: Path) -> dict[str, Source]:
     found, doubles = {}, []
     for name in TABLES:
-        files = [folder / f"{name}{ending}" for ending in ENDINGS if (folder / f"{name}{ending}").is_file()]
-        if (folder / name).is_dir():
-            files += sorted(file for file in (folder / name).rglob("*") if file.name.endswith(ENDINGS))
-        elif len(files) > 1:
-            listed = ", ".join(file.name for file in files)
-            doubles.append(
-                f"{folder.name} has {name} twice ({listed}). Keep one, or put the parts in a folder {name}/."
-            )
-        if files:
-            found[name] = Source(name, tuple(files))
+        files = [file for ending in ENDINGS if (file := folder / f"{name}{ending}").is_file()]
+        parts = [file for file in sorted((folder / name).rglob("*")) if file.name.endswith(ENDINGS)]
+        parts = [file for file in parts if file.is_file() and not file.name.startswith((".", "_"))]
+        if len(files) + bool(parts) > 1:
+            listed = ", ".join([file.name for file in files] + [f"{name}/"] * bool(parts))
+            doubles.append(f"{folder.name} has {name} twice ({listed}). Keep one, or put the parts in {name}/.")
+        if files or parts:
+            found[name] = Source(name, tuple(files or parts))
     raise_all(DataError, doubles)
-    if not {"events", "orders"} & set(found):
-        there = ", ".join(sorted(file.name for file in folder.iterdir())[:12]) or "nothing"
-        raise DataError(
-            f"{folder.name} holds neither events nor orders (found: {there}). Name the files after the tables, such as "
-            "events.parquet or orders.csv; the tables are " + ", ".join(TABLES) + "."
-        )
     return found
 
 
-def _one(source: Source, shown: str, renamed: Mapping[str, str]) -> dict[str, Source]:
-    """A single file or frame: its table is the one whose required columns it has."""
-    theirs = source.frame.column_names if source.frame is not None else _header(source.files[0])
+def _one(thing: Any, renamed: Mapping[str, str]) -> dict[str, Source]:
+    """A single file or frame: its table is the one whose required columns it has (a currency can be given)."""
+    is_file = isinstance(thing, Path)
+    theirs = columns_of(thing) if is_file else thing.column_names
     columns = {renamed.get(name, name).casefold() for name in theirs}
-    fits = {name: [c for c, column in TABLES[name].items() if column.required] for name in ("events", "orders")}
+    fits = {name: [c for c, column in TABLES[name].items() if column.required] for name in ENOUGH}
+    stem = thing.name.split(".")[0] if is_file else ""
     for name, needed in fits.items():
-        if columns >= set(needed):
-            return {name: Source(name, source.files, source.frame)}
-    stem = source.files[0].name.split(".")[0] if source.files else "events"
-    if stem in TABLES:
-        return {stem: Source(stem, source.files, source.frame)}
-    have = ", ".join(sorted(columns)) or "none"
+        if columns >= {*needed} - {"currency"} or stem == name:
+            return {name: Source(name, (thing,)) if is_file else Source(name, frame=thing)}
     raise DataError(
-        f"{shown} is neither events ({', '.join(fits['events'])}) nor orders ({', '.join(fits['orders'])}): its "
-        f'columns are {have}. Rename with columns={{"their name": "our name"}}.'
+        f"{thing.name if is_file else 'The frame'} is neither events ({', '.join(fits['events'])}) nor orders "
+        f"({', '.join(fits['orders'])}): its columns are {', '.join(sorted(columns)) or 'none'}. "
+        'Rename with columns={"their name": "our name"}.'
     )
-
-
-def _header(file: Path) -> list[str]:
-    import duckdb
-
-    con = duckdb.connect()
-    return [name for name, *_ in con.execute(f"describe select * from {reader(file)}").fetchall()]
 
 
 def _arrow(frame: Any, name: str):
     """Any frame as a pyarrow table."""
     import pyarrow as pa
 
-    if isinstance(frame, pa.Table):
-        return frame
     if hasattr(frame, "to_arrow"):
         return frame.to_arrow()
-    if type(frame).__module__.startswith("pandas"):
-        return pa.Table.from_pandas(frame, preserve_index=False)
-    raise UsageError(f"{name} is a {type(frame).__name__}; give a pandas, polars or pyarrow table, a file or a folder.")
+    if not isinstance(frame, pa.Table) and not type(frame).__module__.startswith("pandas"):
+        given = type(frame).__name__
+        raise UsageError(f"{name} is a {given}; give a pandas, polars or pyarrow table, a file or a folder.")
+    _once(name, frame.column_names if isinstance(frame, pa.Table) else map(str, frame.columns))
+    try:
+        return frame if isinstance(frame, pa.Table) else pa.Table.from_pandas(frame, preserve_index=False)
+    except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError) as error:
+        reason = str(error.args[-1]).rstrip(".")
+        raise DataError(f"{name} cannot be read: {reason}. Give the column one type, such as .astype(str).") from None
+
+
+def _once(shown: str, columns: Iterable[str]) -> None:
+    """Refuses columns of one name, whatever its case."""
+    seen: dict[str, list[str]] = {}
+    for column in columns:
+        seen.setdefault(column.casefold(), []).append(column)
+    twice = [" and ".join(map(repr, names)) for names in seen.values() if len(names) > 1]
+    raise_all(DataError, [f"{shown} has columns of the same name ({'; '.join(twice)}). Rename one."] if twice else [])
 
 
 def quoted(text: str) -> str:
@@ -143,25 +158,59 @@ def named(column: str) -> str:
     return '"' + column.replace('"', '""') + '"'
 
 
-def reader(file: Path) -> str:
-    """The SQL that reads one file, every value of a text file as text."""
-    name = file.name.removesuffix(".gz")
-    if name.endswith(".parquet"):
-        return f"read_parquet({quoted(file)})"
-    if name.endswith((".csv", ".tsv")):
-        return f"read_csv({quoted(file)}, all_varchar=true, header=true, delim={quoted(_delimiter(file))}, quote='\"')"
-    return f"read_json({quoted(file)}, maximum_depth=1, sample_size=-1, dateformat='', timestampformat='')"
+def columns_of(file: Path) -> list[str]:
+    """The column names of a file.
+
+    Raises:
+        DataError: the file cannot be read, with the reason.
+    """
+    import duckdb
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        if not file.stat().st_size:
+            raise DataError(f"{file.name} is empty (0 bytes). Export it again, or remove it.")
+        if file.name.endswith(".parquet"):
+            names = pq.read_schema(file).names
+        elif _is_csv(file):
+            names = _header(file)[0]
+        else:
+            asked = f"describe select * from read_json({quoted(file)}, maximum_depth=1, sample_size=-1)"
+            names = [name for name, *_ in duckdb.connect().execute(asked).fetchall()]
+    except (duckdb.Error, pa.ArrowException, OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
+        raise DataError(_reason(file, error)) from None
+    _once(file.name, names)
+    return names
 
 
-def _delimiter(file: Path) -> str:
-    """The delimiter that the header line uses most."""
+def _is_csv(file: Path) -> bool:
+    return file.name.removesuffix(".gz").endswith((".csv", ".tsv"))
+
+
+def _header(file: Path) -> tuple[list[str], str]:
+    """The column names of a text file, and the delimiter that its first line uses most."""
     opener = gzip.open if file.name.endswith(".gz") else open
-    with opener(file, "rb") as handle:
-        line = handle.readline().decode("utf-8", "replace")
+    with opener(file, "rt", encoding="utf-8-sig") as handle:
+        line = handle.readline()
+    if "\0" in line:
+        raise UnicodeDecodeError("utf-8", b"", 0, 1, "zero byte")
     if not line.strip():
-        raise DataError(f"{file.name} is empty. Export it again; the first line must name the columns.")
-    counts = {mark: len(next(csv.reader([line], delimiter=mark))) for mark in (",", ";", "\t", "|")}
-    return max(counts, key=counts.get)
+        raise DataError(f"{file.name} begins with an empty line. Export it again; the first line names the columns.")
+    marks = {mark: next(csv.reader([line], delimiter=mark)) for mark in (",", ";", "\t", "|")}
+    delimiter = max(marks, key=lambda mark: len(marks[mark]))
+    names = [name.strip() or f"column {i}" for i, name in enumerate(marks[delimiter], start=1)]
+    return names[:-1] if line.rstrip().endswith(delimiter) else names, delimiter
+
+
+def _reader(file: Path) -> str:
+    """The SQL that reads a text file, every value as text; nothing is guessed from the values."""
+    kinds = "{" + ", ".join(f"{quoted(name)}: 'VARCHAR'" for name in columns_of(file)) + "}"
+    if not _is_csv(file):
+        return f"read_json({quoted(file)}, columns={kinds})"
+    delimiter = quoted(_header(file)[1])
+    marks = f"delim={delimiter}, quote='\"', escape='\"', comment=''"
+    return f"read_csv({quoted(file)}, columns={kinds}, auto_detect=false, header=true, {marks})"
 
 
 def as_parquet(source: Source, folder: Path, con) -> list[Path]:
@@ -189,23 +238,27 @@ def as_parquet(source: Source, folder: Path, con) -> list[Path]:
 def _converted(file: Path, target: Path, con) -> Path:
     import duckdb
 
-    if file.stat().st_size == 0:
-        raise DataError(f"{file.name} is empty (0 bytes). Export it again, or remove it.")
+    if file.name.endswith(".parquet"):
+        columns_of(file)
+        return file
     try:
-        if file.name.endswith(".parquet"):
-            con.execute(f"describe select * from {reader(file)}").fetchall()
-            return file
-        con.execute(f"copy (select * from {reader(file)}) to {quoted(target)} (format parquet)").fetchall()
-        return target
-    except duckdb.Error as error:
-        raise DataError(_reason(file, str(error))) from None
+        con.execute(f"copy (select * from {_reader(file)}) to {quoted(target)} (format parquet)").fetchall()
+    except duckdb.InvalidInputException as error:
+        raise DataError(_reason(file, error)) from None
+    return target
 
 
-def _reason(file: Path, message: str) -> str:
-    line = next((part.split(":")[-1].strip() for part in message.splitlines() if "on Line" in part), "")
+def _reason(file: Path, error: Exception) -> str:
+    """Why a file cannot be read, in one sentence and what to do."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    line = next((part.split(":")[-1].strip() for part in lines if "on Line" in part), "")
     where = f" at line {line}" if line else ""
-    if "utf-8" in message.lower() or "unicode" in message.lower():
+    if isinstance(error, UnicodeDecodeError) or any(word in str(error).lower() for word in ("utf-8", "unicode")):
         return f"{file.name} is not UTF-8{where}. Save it as UTF-8 (in Excel: CSV UTF-8), or convert it with iconv."
-    first = next((part for part in message.splitlines()[1:] if part.strip() and "Original" not in part), message)
-    first = first.strip().splitlines()[0][:200].rstrip(".")
-    return f"{file.name} cannot be read{where}: {first}. Export it again, or mend that line."
+    if isinstance(error, PermissionError):
+        return f"{file.name} may not be read ({error.strerror}). Ask for the right to read it."
+    if "state machine" in str(error):
+        return f"{file.name} mixes line endings of Windows and Unix. Save it again with one kind."
+    told = [part for part in lines if "on Line" not in part and not part.startswith(("Original", "LINE", "Possible"))]
+    first = (told or ["it is damaged"])[0].replace(str(file), file.name).removeprefix("Invalid Input Error: ")
+    return f"{file.name} cannot be read{where}: {first[:200].rstrip('. ')}. Export it again, or mend it there."
