@@ -92,10 +92,11 @@ class MissingData(ToolkitError):
 
     Example:
         >>> print(MissingData("sales", "orders", "the shop's order export"))
-        sales cannot be shown: the study has no orders. They come with the shop's order export.
+        Sales cannot be shown: the study has no orders. They come with the shop's order export.
     """
 
     def __init__(self, measure: str, needs: str, source: str) -> None:
+        measure = measure[:1].upper() + measure[1:]
         super().__init__(f"{measure} cannot be shown: the study has no {needs}. They come with {source}.")
 
 

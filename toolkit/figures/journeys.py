@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from toolkit.errors import MissingData
 from toolkit.figures.theme import COLUMN, STEP, colour
 from toolkit.journeys.transitions import END, START
 from toolkit.results import safe_text
@@ -85,6 +86,9 @@ def draw_touchpoints(result, ax) -> None:
     """Share of converting and of other customers who met each touchpoint, widest reach first."""
     known = [row for row in result.rows() if row["converting_share"] == row["converting_share"]]
     rows = [row for row in known if row["other_share"] == row["other_share"]][:MOST_BARS]
+    if not rows:
+        needs = "customers known to have converted beside others known not to have"
+        raise MissingData("This comparison", needs, "the shop's order export, or a touchpoint the catalogue knows as purchase")
     at = np.arange(len(rows))[::-1]
     ax.get_figure().set_size_inches(COLUMN, 1.2 + 0.34 * max(len(rows), 4))
     for key, label, shade, mark in (

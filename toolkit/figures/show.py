@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from io import BytesIO
 
-from toolkit.errors import UsageError
+from toolkit.errors import MissingData, UsageError
 from toolkit.figures.theme import DPI, themed
 from toolkit.shown import safe_text
 from toolkit.study.attempt import Missing
@@ -86,7 +86,8 @@ def show(result, *, alt: str | None = None, caption: str | None = None) -> Figur
         caption: what to see, as Markdown. Left out: the result's first sentence.
 
     Returns:
-        A display object; the last line of a cell shows it. A `Missing` result comes back as it is: it says why.
+        A display object; the last line of a cell shows it. Where there is nothing to draw, a `Missing` result:
+        it says why.
 
     Example:
         >>> import toolkit as tk
@@ -101,7 +102,11 @@ def show(result, *, alt: str | None = None, caption: str | None = None) -> Figur
     measure = getattr(getattr(result, "definition", None), "measure", "")
     if not (alt or said):
         raise UsageError("This figure has no words of its own; describe it with alt='…'.")
-    axes = result if hasattr(result, "get_figure") else plot(result)
+    try:
+        axes = result if hasattr(result, "get_figure") else plot(result)
+    except MissingData as gap:
+        plt.close()
+        return Missing(reason=str(gap), definition=result.definition)
     canvas, held = axes.get_figure(), BytesIO()
     canvas.savefig(held, format="png", dpi=DPI)
     plt.close(canvas)

@@ -8,6 +8,7 @@ from typing import ClassVar
 import numpy as np
 
 from toolkit.counts import Additive
+from toolkit.errors import MissingData
 from toolkit.results import Definition, Result
 from toolkit.shown import show_number
 from toolkit.study.data import Data
@@ -63,7 +64,7 @@ class Identities(Result):
                 "n_rows": int(counts.rows[i]),
                 "owned_share": _share(counts.owned[i], counts.rows[i]),
                 "n_customers": int(counts.customers[i]),
-                "met_share": _share(counts.met[i], counts.customers[i]),
+                "met_share": _share(counts.met[i], counts.customers[i] if "events" in self.tables else 0),
             }
             for i, name in enumerate(self.tables)
         ]
@@ -71,6 +72,8 @@ class Identities(Result):
     def say(self) -> list[str]:
         """How well the tables know each other."""
         others = [row for row in self.rows() if row["table"] != "events" and row["n_customers"]]
+        if "events" not in self.tables:
+            return ["There are no events in which to meet the customers of the other tables."]
         if not others:
             return ["Only the events name customers."]
         worst = min(others, key=lambda row: row["met_share"])
@@ -98,7 +101,7 @@ def identities(data: Data) -> Identities:
         >>> tk.identities(tk.open_data(tk.make_data(50, rng=1))).rows()[0]["owned_share"]
         1.0
     """
-    tables = tuple(data.store.manifest["tables"])
+    tables = tuple(name for name in data.store.manifest["tables"] if data.store.manifest["input_rows"].get(name))
     card = data.definition("Customers across tables", unit="row, customer", denominator="rows; customers of the table")
     return Identities(counts=run(data, count_identities, tables=tables), tables=tables, definition=card)
 
@@ -106,7 +109,7 @@ def identities(data: Data) -> Identities:
 EXPORTS = {  # table: (what it allows, the export that brings it)
     "events": (
         "journeys, sessions, funnels, touchpoints",
-        "web analytics, app or tag manager export, one row per event",
+        "a web analytics, app or tag manager export, one row per event",
     ),
     "customers": ("who they are; breakdowns by attribute", "the CRM's customer list"),
     "orders": ("purchases, revenue, repeat buying, value", "the shop's order export, one row per order"),
@@ -118,6 +121,17 @@ EXPORTS = {  # table: (what it allows, the export that brings it)
     "exposures": ("experiments: did the change work", "the test tool's assignments"),
     "actions": ("did it help: before and after", "a list of what was done and when"),
 }
+
+
+def need_events(data: Data, measure: str) -> None:
+    """Raises MissingData where the study has no events but the purchases that follow from its orders.
+
+    Example:
+        >>> import toolkit as tk
+        >>> need_events(tk.open_data(tk.make_data(50, rng=1)), "sessions")
+    """
+    if not data.store.manifest["input_rows"].get("events"):
+        raise MissingData(measure, "events", EXPORTS["events"][1])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

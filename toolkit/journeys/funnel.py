@@ -10,6 +10,7 @@ import numpy as np
 from toolkit.counts import Additive, Tally
 from toolkit.errors import MissingData, UsageError, one_of
 from toolkit.journeys.chains import NOWHERE, Search, chains, step_rows
+from toolkit.journeys.coverage import need_events
 from toolkit.journeys.funnel_result import Funnel
 from toolkit.journeys.ties import tied
 from toolkit.schema import TABLES
@@ -238,11 +239,12 @@ def _steps(data: Data, steps: Sequence | None) -> tuple[list[list[str]], list[st
     ]
     if len(roles) >= 2:
         return roles, []
+    need_events(data, "a funnel")
     common = ", ".join(data.store.manifest["common"].get("events.touchpoint", [])[:CHOICES])
     raise MissingData(
         "A funnel",
         "touchpoints that the catalogue knows as view, cart, checkout or purchase",
-        f"naming the steps yourself; the most frequent touchpoints here are {common}",
+        f"a catalogue.toml that places yours, or with steps you name, such as two of the most frequent here: {common}",
     )
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from toolkit.counts import Additive, Tally, by_bucket
+from toolkit.journeys.coverage import need_events
 from toolkit.results import Definition, Interval, Result
 from toolkit.shown import show_interval, show_number
 from toolkit.stats.clusters import clustered_rate
@@ -163,11 +164,15 @@ def sessions(data: Data, *, gap: str = "30min") -> Sessions:
         One row: sessions, customers, bounce rates by both definitions with intervals, and the share of sessions with a
         pause so near the gap that another gap would tell another story.
 
+    Raises:
+        MissingData: the study has no events.
+
     Example:
         >>> import toolkit as tk
         >>> tk.sessions(tk.open_data(tk.make_data(50, rng=1))).rows()[0]["n_customers"] <= 50
         True
     """
+    need_events(data, "sessions")
     key = data.catalogue.names_with_role("purchase", data.vocabulary("touchpoint"))
     counts = run(data, count_sessions, gap=duration(gap), key=data.codes(key))
     return Sessions(

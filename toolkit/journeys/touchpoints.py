@@ -9,6 +9,7 @@ from typing import ClassVar
 import numpy as np
 
 from toolkit.counts import Additive, by_bucket, distinct_per_key
+from toolkit.journeys.coverage import need_events
 from toolkit.journeys.sessions import session_starts
 from toolkit.results import Definition, Result
 from toolkit.shown import show_number
@@ -207,15 +208,6 @@ class Touchpoints(Result):
             "all": int(self.counts.events.sum()),
         }
 
-    def by_stage(self) -> Stages:
-        """Touchpoints and events by stage."""
-        placed: dict[str, list[int]] = {}
-        for stage, n in zip(self.stages, self.counts.events.tolist(), strict=True):
-            placed.setdefault(stage or NOT_PLACED, []).append(n)
-        return Stages(
-            events=placed, definition=replace(self.definition, measure="Stages", denominator="events", rules="")
-        )
-
     def say(self) -> list[str]:
         """How many touchpoints, the widest reach, and how much of it has a stage."""
         rows, locale = self.rows(), self.definition.locale
@@ -224,7 +216,8 @@ class Touchpoints(Result):
         top = rows[0]
         share = show_number(top["reach_share"], "rate", locale)
         n = show_number(int(self.counts.people.sum()), "count", locale)
-        said = [f"Customers meet us at {len(rows)} touchpoints; {top['touchpoint']} reaches most: {share} of {n}."]
+        many = f"{len(rows)} touchpoint{'s' * (len(rows) > 1)}"
+        said = [f"Customers meet us at {many}; {top['touchpoint']} reaches most: {share} of {n}."]
         left = [row for row in rows if row["bounce_rate"] == row["bounce_rate"] and row["touchpoint"] in self.inviting]
         if left:
             worst = max(left, key=lambda row: row["bounce_rate_low"])
@@ -273,12 +266,16 @@ def touchpoints(data: Data, *, goal: Sequence[str] | None = None, gap: str = "30
         One row per touchpoint that enough customers met. The two shares compare customers who converted (up to their
         first conversion) with those who did not; they are no effect: longer journeys meet more of everything.
 
+    Raises:
+        MissingData: the study has no events.
+
     Example:
         >>> import toolkit as tk
         >>> rows = tk.touchpoints(tk.open_data(tk.make_data(200, rng=1))).rows()
         >>> rows[0]["n_customers"] >= rows[-1]["n_customers"]
         True
     """
+    need_events(data, "touchpoints")
     names = data.vocabulary("touchpoint")
     goal = list(goal) if goal else data.catalogue.names_with_role("purchase", names)
     counts = run(data, count_touchpoints, gap=duration(gap), key=data.codes(goal))
@@ -301,6 +298,27 @@ def touchpoints(data: Data, *, goal: Sequence[str] | None = None, gap: str = "30
         small_cells=data.small_cells,
         definition=card,
     )
+
+
+def stages(inventory: Touchpoints) -> Stages:
+    """How touchpoints and their events spread over the stages.
+
+    Args:
+        inventory: what `touchpoints` found.
+
+    Returns:
+        One row per stage, those the catalogue does not place apart.
+
+    Example:
+        >>> import toolkit as tk
+        >>> tk.stages(tk.touchpoints(tk.open_data(tk.make_data(50, rng=1)))).definition.measure
+        'Stages'
+    """
+    placed: dict[str, list[int]] = {}
+    for stage, n in zip(inventory.stages, inventory.counts.events.tolist(), strict=True):
+        placed.setdefault(stage or NOT_PLACED, []).append(n)
+    card = replace(inventory.definition, measure="Stages", denominator="events", rules="")
+    return Stages(events=placed, definition=card)
 
 
 def _stages(data: Data, counts: TouchpointCounts) -> tuple[str, ...]:

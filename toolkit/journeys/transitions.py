@@ -8,6 +8,7 @@ from typing import ClassVar
 import numpy as np
 
 from toolkit.counts import Additive, Tally, distinct_per_key
+from toolkit.journeys.coverage import need_events
 from toolkit.journeys.sessions import session_starts
 from toolkit.results import Definition, Result
 from toolkit.shown import show_number
@@ -145,11 +146,15 @@ def transitions(data: Data, *, within: str | None = None) -> Transitions:
         One row per transition that enough customers made: how often, share of what leaves `from` and of what reaches
         `to`, and the median and 95th percentile of the seconds between.
 
+    Raises:
+        MissingData: the study has no events.
+
     Example:
         >>> import toolkit as tk
         >>> tk.transitions(tk.open_data(tk.make_data(50, rng=1), small_cells=0)).rows()[0]["n_transitions"] > 0
         True
     """
+    need_events(data, "what follows what")
     return Transitions(
         counts=run(data, count_transitions, gap=duration(within) if within else None),
         names=data.vocabulary("touchpoint"),

@@ -73,7 +73,11 @@ def best(pages: list[dict]) -> list[dict]:
         for back, page in enumerate(reversed(pages))
         for sentence in page.get("sentences", [])
     ]
-    return sorted(said, key=lambda sentence: sentence["rank"] + sentence["weight"])[:SENTENCES]
+    ranked = sorted(said, key=lambda sentence: sentence["rank"] + sentence["weight"])
+    first: dict[str, dict] = {}
+    for sentence in ranked:  # two pages may say the same
+        first.setdefault(sentence["text"], sentence)
+    return list(first.values())[:SENTENCES]
 
 
 def line(figure: dict, locale: str) -> dict:

@@ -41,7 +41,7 @@ def write_page(notebook: dict, path: Path, context: dict) -> None:
     """
     page = {key: context[key] for key in ("name", "title", "study", "reason")}
     said = [sentence for payload, _ in emitted(notebook, "in-short") for sentence in payload["sentences"]]
-    used = [(name, *pair) for name, pair in context["used"].items() if pair[0] not in (None, "")]
+    used = [(name, *pair) for name, pair in context["used"].items() if pair[0] not in (None, "", [], {})]
     page |= {"sentences": [safe_text(one["text"], 600) for one in said], "settings": used}
     page["over"] = " · ".join(filter(None, (context["study"], context["about"].get("period"))))
     page["provenance"] = provenance_lines(context["about"])
@@ -125,7 +125,8 @@ def prepared(notebook: dict) -> tuple[str, list[dict]]:
     for index, cell in enumerate(notebook["cells"]):
         kept, text = {"id": f"s{index}", "cell_type": cell["cell_type"], "metadata": {}}, source_of(cell).strip()
         if cell["cell_type"] == "code":
-            outputs = shown(notebook, index)
+            before = cells[-1].get("outputs", []) if cells else []  # a gap says itself once, not as figure and as table
+            outputs = [output for output in shown(notebook, index) if output not in before]
             cells += [kept | {"source": "", "execution_count": None, "outputs": outputs}] if outputs else []
         elif tagged(cell, "papermill-error-cell-tag") or re.match(r"[#*_\s]*in short\b", text, re.I):
             continue

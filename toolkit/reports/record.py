@@ -14,6 +14,7 @@ from toolkit.study.attempt import Missing
 
 KINDS = ("rate", "points", "rel", "diff", "count", "money", "days", "seconds", "number")
 MIME = "application/vnd.journey.{}+json"
+GAP = 10  # what cannot be shown ranks behind every page's answers
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,18 +113,20 @@ def in_short(*said) -> Shown:
     """The answer in a few sentences, most important first: a page shows all under its title, the front page the best.
 
     Args:
-        *said: results, read aloud by their first sentence, or computed sentences; empty ones are left out.
+        *said: results, read aloud by their first sentence, or computed sentences; empty ones are left out, and what
+            cannot be shown comes last.
 
     Example:
         >>> in_short("4.2 % of customers buy.", "")
         - 4.2 % of customers buy.
     """
     sentences = []
-    for one in said:
+    for one in sorted(said, key=lambda one: isinstance(one, Missing)):
         text = one if isinstance(one, str) else next(iter(one.say()), "")
         measure = getattr(getattr(one, "definition", None), "measure", None)
         if text and text not in [sentence["text"] for sentence in sentences]:
-            sentences.append({"text": safe_text(text, 600), "rank": len(sentences) + 1, "measure": measure})
+            rank = len(sentences) + 1 + GAP * isinstance(one, Missing)
+            sentences.append({"text": safe_text(text, 600), "rank": rank, "measure": measure})
     items = "".join(f"<li>{escape(sentence['text'])}</li>" for sentence in sentences)
     text = "\n".join(f"- {sentence['text']}" for sentence in sentences)
     payloads = (("in-short", {"sentences": sentences}), *_guards("in short", *said))

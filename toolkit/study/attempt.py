@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from html import escape
 from typing import Any
 
 from toolkit.errors import MissingData
 from toolkit.results import Definition, Result
+from toolkit.shown import safe_text
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,13 +32,16 @@ class Missing(Result):
         """The reason."""
         return [self.reason]
 
+    def _repr_html_(self) -> str:
+        return f'<p class="missing">{escape(safe_text(self.reason, 600))}</p>'
+
 
 def attempt(measure: Callable[..., Result], data: Any, *args: Any, **settings: Any) -> Result:
     """Takes a measure where the data allows it, and says what is missing where it does not.
 
     Args:
         measure: any measure, such as `tk.sales`.
-        data: the study.
+        data: the study; or the result the measure is taken of, and if that is `Missing`, so is this.
         *args: passed on.
         **settings: passed on.
 
@@ -47,8 +52,10 @@ def attempt(measure: Callable[..., Result], data: Any, *args: Any, **settings: A
         >>> import pandas as pd, toolkit as tk
         >>> events = pd.DataFrame({"customer_id": ["a"], "timestamp": ["2026-01-01"], "touchpoint": ["cart"]})
         >>> tk.attempt(tk.sales, tk.open_data(events)).say()[0][:21]
-        'sales cannot be shown'
+        'Sales cannot be shown'
     """
+    if isinstance(data, Missing):
+        return data
     try:
         return measure(data, *args, **settings)
     except MissingData as gap:

@@ -75,11 +75,9 @@ def _of_settings(data: Data) -> list[dict]:
         found.append({"table": table, "text": text, "n": n, "severity": severity})
 
     if manifest["assumed_tz"] and not data.tz_given:
-        add(
-            "events",
-            "have moments without a time zone; UTC was assumed (give tz=, such as Europe/Copenhagen)",
-            events["rows"],
-        )
+        table = "events" if "events" in data.tables else next(iter(data.tables))
+        told = "have moments without a time zone; UTC was assumed (name the zone, such as Europe/Copenhagen)"
+        add(table, told, manifest["input_rows"][table])
     if events["rows"] and events["ties"] / events["rows"] > ENOUGH_TIES:
         share = show_number(events["ties"] / events["rows"], "rate", data.locale)
         add("events", f"are coarse in time: {share} stand at the moment of the one before", events["ties"], "note")
