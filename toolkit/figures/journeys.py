@@ -88,7 +88,9 @@ def draw_touchpoints(result, ax) -> None:
     rows = [row for row in known if row["other_share"] == row["other_share"]][:MOST_BARS]
     if not rows:
         needs = "customers known to have converted beside others known not to have"
-        raise MissingData("This comparison", needs, "the shop's order export, or a touchpoint the catalogue knows as purchase")
+        raise MissingData(
+            "This comparison", needs, "the shop's order export, or a touchpoint the catalogue knows as purchase"
+        )
     at = np.arange(len(rows))[::-1]
     ax.get_figure().set_size_inches(COLUMN, 1.2 + 0.34 * max(len(rows), 4))
     for key, label, shade, mark in (
@@ -145,16 +147,16 @@ def draw_sales(result, ax) -> None:
 def draw_activity(result, ax) -> None:
     """Events by day; days without any are marked."""
     days = np.array([row["day"] for row in result.rows()], dtype="datetime64[D]")
-    events = np.array([row["n_events"] for row in result.rows()])
+    events = np.array([row[f"n_{result.what}"] for row in result.rows()])
     ax.fill_between(days, events, color=colour("accent"), alpha=0.25, linewidth=0)
     ax.plot(days, events, color=colour("accent"), linewidth=1.2)
     silent = np.array(result.silent, dtype="datetime64[D]")
     if len(silent):
-        ax.scatter(silent, np.zeros(len(silent)), color=colour("warning"), marker="v", s=36, zorder=3, label="no event")
+        ax.scatter(silent, np.zeros(len(silent)), color=colour("warning"), marker="v", s=36, zorder=3, label="none")
         ax.legend(loc="upper left")
     locale = result.definition.locale
     ax.yaxis.set_major_formatter(lambda value, _: show_number(value, "count", locale))
-    ax.set(xlabel="day", ylabel="events", ylim=(0, None))
+    ax.set(xlabel="day", ylabel=result.what, ylim=(0, None))
     ax.tick_params(axis="x", rotation=30)
 
 

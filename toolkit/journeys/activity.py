@@ -18,26 +18,27 @@ from toolkit.study.table import Part
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ActivityCounts(Additive):
-    """Events and different customers of each day (int64)."""
+    """Events, or orders, and different customers of each day (int64)."""
 
-    events: np.ndarray
+    rows: np.ndarray
     customers: np.ndarray
 
 
-def count_activity(part: Part, *, days: np.ndarray) -> ActivityCounts:
-    """Counts the events of the period by day.
+def count_activity(part: Part, *, days: np.ndarray, what: str) -> ActivityCounts:
+    """Counts the rows of the period by day.
 
     Args:
         part: some customers.
         days: first moment of each day and of the day after the last, UTC µs.
+        what: the table, events or orders.
     """
-    table = part.table
+    table = part.table if what == "events" else part.tables[what]
     inside = part.anchored(table.time) & (table.time >= days[0]) & (table.time < days[-1])
     day = np.searchsorted(days, table.time[inside], side="right") - 1
     n = len(days) - 1
-    return ActivityCounts(
-        events=np.bincount(day, minlength=n), customers=distinct_per_key(table.customer[inside], day, n)
-    )
+    owner = table.customer[inside]
+    named = part.known[owner]
+    return ActivityCounts(rows=np.bincount(day, minlength=n), customers=distinct_per_key(owner[named], day[named], n))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,36 +48,36 @@ class Activity(Result):
     Attributes:
         counts: what was counted.
         days: the days, ISO.
+        what: the table counted, events or orders.
         definition: the card.
     """
 
     counts: ActivityCounts
     days: tuple[str, ...]
+    what: str
     definition: Definition
 
     def rows(self) -> list[dict]:
-        """One row per day: events and customers."""
-        numbers = zip(self.days, self.counts.events.tolist(), self.counts.customers.tolist(), strict=True)
-        return [{"day": day, "n_events": events, "n_customers": customers} for day, events, customers in numbers]
+        """One row per day: events (where there are none: orders) and customers with an id."""
+        numbers = zip(self.days, self.counts.rows.tolist(), self.counts.customers.tolist(), strict=True)
+        return [{"day": day, f"n_{self.what}": n, "n_customers": customers} for day, n, customers in numbers]
 
     @property
     def silent(self) -> list[str]:
-        """Days without any event, the first and the last day left out."""
-        return [day for day, n in zip(self.days[1:-1], self.counts.events[1:-1], strict=True) if n == 0]
+        """Days without any row, the first and the last day left out."""
+        return [day for day, n in zip(self.days[1:-1], self.counts.rows[1:-1], strict=True) if n == 0]
 
     def say(self) -> list[str]:
-        """Events per day, and the gaps."""
-        locale, events = self.definition.locale, self.counts.events
-        n, days = show_number(int(events.sum()), "count", locale), show_number(len(self.days), "count", locale)
-        typical = show_number(float(np.median(events)), "count", locale)
-        said = [f"{n} events on {days} days, {typical} on a typical day."]
+        """Rows per day, and the gaps."""
+        locale, rows = self.definition.locale, self.counts.rows
+        n, days = show_number(int(rows.sum()), "count", locale), show_number(len(self.days), "count", locale)
+        typical = show_number(float(np.median(rows)), "count", locale)
+        said = [f"{n} {self.what} on {days} days, {typical} on a typical day."]
         if not self.silent:
-            return [*said, "No day is without events."]
+            return [*said, f"No day is without {self.what}."]
         listed = ", ".join(self.silent[:3]) + (" …" if len(self.silent) > 3 else "")
-        return [
-            *said,
-            f"{show_number(len(self.silent), 'count', locale)} days have no event ({listed}): is an export missing?",
-        ]
+        gaps = show_number(len(self.silent), "count", locale)
+        return [*said, f"{gaps} days have no {self.what} ({listed}): is an export missing?"]
 
 
 def activity(data: Data) -> Activity:
@@ -86,17 +87,19 @@ def activity(data: Data) -> Activity:
         data: the study.
 
     Returns:
-        One row per day of the study's time zone, from the first to the last event seen.
+        One row per day of the study's time zone, from the first to the last event seen; of orders, where no events came.
 
     Example:
         >>> import toolkit as tk
         >>> tk.activity(tk.open_data(tk.make_data(50, rng=1))).rows()[0]["n_events"] > 0
         True
     """
-    facts, (start, end) = data.store.manifest["tables"]["events"], data.view.period
+    what = "orders" if "events" not in data.tables and "orders" in data.tables else "events"
+    facts, (start, end) = data.store.manifest["tables"][what], data.view.period
     first, last = max(facts["low"], start), min(data.observed_until, end - 1)
     low, high = (date.fromisoformat(shown(moment, data.zone)[:10]) for moment in (first, max(first, last)))
     days = [(low + timedelta(days=i)).isoformat() for i in range((high - low).days + 2)]
     edges = np.array([moment_of(day, data.zone) for day in days])
-    card = data.definition("Activity by day", unit="event, customer", population="events in the period")
-    return Activity(counts=run(data, count_activity, days=edges), days=tuple(days[:-1]), definition=card)
+    card = data.definition("Activity by day", unit=f"{what[:-1]}, customer", population=f"{what} in the period")
+    counts = run(data, count_activity, days=edges, what=what)
+    return Activity(counts=counts, days=tuple(days[:-1]), what=what, definition=card)

@@ -53,15 +53,20 @@ class Identities(Result):
     tables: tuple[str, ...]
     definition: Definition
 
-    columns: ClassVar = {"owned_share": "rows with a customer", "met_share": "of them also in events"}
+    columns: ClassVar = {
+        "n_owned": "with a customer",
+        "owned_share": "share of rows",
+        "met_share": "customers also in events",
+    }
 
     def rows(self) -> list[dict]:
-        """One row per table: rows, share with a customer, customers, share of these who also have events."""
+        """One row per table: rows, those with a customer and their share, customers, share of them also in events."""
         counts = self.counts
         return [
             {
                 "table": name,
                 "n_rows": int(counts.rows[i]),
+                "n_owned": int(counts.owned[i]),
                 "owned_share": _share(counts.owned[i], counts.rows[i]),
                 "n_customers": int(counts.customers[i]),
                 "met_share": _share(counts.met[i], counts.customers[i] if "events" in self.tables else 0),
