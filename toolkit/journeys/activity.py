@@ -87,7 +87,7 @@ def activity(data: Data) -> Activity:
         data: the study.
 
     Returns:
-        One row per day of the study's time zone, from the first to the last event seen; of orders, where no events came.
+        One row per day of the study's time zone, from the first to the last event; of orders, where no events came.
 
     Example:
         >>> import toolkit as tk
