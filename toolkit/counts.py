@@ -212,7 +212,8 @@ def _counted(keyed: list[tuple[np.ndarray, np.ndarray | None]]) -> tuple[np.ndar
         return found, total[found]
     key = np.concatenate([key for key, _ in keyed])
     if keyed[0][1] is None:
-        return np.unique(key, return_counts=True)
+        found, total = np.unique(key.astype(np.int32) if size < 1 << 31 else key, return_counts=True)
+        return found.astype(np.int64), total
     order = np.argsort(key, kind="stable")  # keys of added tallies come in sorted runs, which a stable sort merges
     key, counts = key.take(order), np.concatenate([counts for _, counts in keyed]).take(order)
     starts = np.flatnonzero(np.append(True, key[1:] != key[:-1])[: len(key)])
