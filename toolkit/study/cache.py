@@ -11,8 +11,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from toolkit.study.sources import Source
+from toolkit.study.store import Store
 
-PREFIX = "store-"
+STORE, MAKING = "store-", "making-"
 
 
 def cache_folder() -> Path:
@@ -31,13 +32,11 @@ def cache_folder() -> Path:
 
 def fingerprint(sources: Mapping[str, Source], *settings: object) -> str:
     """Identifies an input together with everything that decides how it is read."""
-    parts = [
-        f"{name}:{source.fingerprint()}:{[str(f.resolve()) for f in source.files]}" for name, source in sources.items()
-    ]
+    parts = [f"{name}:{source.fingerprint()}" for name, source in sources.items()]
     return hashlib.sha256("\n".join([*sorted(parts), *map(repr, settings)]).encode()).hexdigest()[:20]
 
 
-def kept(key: str, build: Callable[[Path], None]) -> Path:
+def kept(key: str, build: Callable[[Path], None]) -> Store:
     """The store of this fingerprint: found, or built and kept.
 
     A second process waits for the first; a crash leaves nothing that is taken for a store; where the cache cannot be
@@ -46,35 +45,44 @@ def kept(key: str, build: Callable[[Path], None]) -> Path:
     from filelock import FileLock
 
     home = cache_folder()
+    target, making = home / f"{STORE}{key}", home / f"{MAKING}{key}"
+    if _is_whole(target):
+        return Store(target)
     try:
         home.mkdir(parents=True, exist_ok=True, mode=0o700)
         with tempfile.TemporaryFile(dir=home):
             pass
     except OSError:
         return temporary(build)
-    target = home / f"{PREFIX}{key}"
     with FileLock(home / f"{key}.lock"):
-        if not (target / "manifest.json").is_file():
-            shutil.rmtree(target, ignore_errors=True)
-            made = Path(tempfile.mkdtemp(prefix="making-", dir=home))
-            try:
-                build(made)
-                made.rename(target)
-            finally:
-                shutil.rmtree(made, ignore_errors=True)
-    return target
+        if not _is_whole(target):
+            for left in (target, making):  # of a crash
+                shutil.rmtree(left, ignore_errors=True)
+            making.mkdir(mode=0o700)
+            _build(build, making)
+            making.rename(target)
+    return Store(target)
 
 
-def temporary(build: Callable[[Path], None]) -> Path:
-    """A store that goes when this Python does."""
-    holder = tempfile.TemporaryDirectory(prefix="journey-", ignore_cleanup_errors=True)
-    weakref.finalize(holder, holder.cleanup)
-    _HELD.append(holder)
-    build(Path(holder.name))
-    return Path(holder.name)
+def _is_whole(folder: Path) -> bool:
+    return (folder / "manifest.json").is_file()  # written last
 
 
-_HELD: list[tempfile.TemporaryDirectory] = []  # kept until the interpreter ends
+def temporary(build: Callable[[Path], None]) -> Store:
+    """A store that goes when nobody holds it any more."""
+    folder = Path(tempfile.mkdtemp(prefix="journey-"))
+    _build(build, folder)
+    store = Store(folder)
+    weakref.finalize(store, shutil.rmtree, folder, ignore_errors=True)
+    return store
+
+
+def _build(build: Callable[[Path], None], folder: Path) -> None:
+    try:
+        build(folder)
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
 
 
 def erase_cache() -> int:
@@ -87,7 +95,8 @@ def erase_cache() -> int:
         >>> erase_cache() >= 0
         True
     """
-    stores = list(cache_folder().glob(f"{PREFIX}*")) + list(cache_folder().glob("making-*"))
-    for store in stores:
-        shutil.rmtree(store, ignore_errors=True)
+    home = cache_folder()
+    stores = list(home.glob(f"{STORE}*"))
+    for left in (*stores, *home.glob(f"{MAKING}*")):
+        shutil.rmtree(left, ignore_errors=True)
     return len(stores)

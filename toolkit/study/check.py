@@ -83,7 +83,8 @@ def _of_settings(data: Data) -> list[dict]:
         add("events", f"are coarse in time: {share} stand at the moment of the one before", events["ties"], "note")
     last = events["high"]
     if last is not None and data.observed_until - last > 2 * DAY:
-        text = f"end {shown(last, data.zone)[:10]}, {(data.observed_until - last) // DAY} days before as_of; the days between count as quiet"
+        end, days = shown(last, data.zone)[:10], (data.observed_until - last) // DAY
+        text = f"end {end}, {days} days before as_of; the days between count as quiet"
         add("events", text, 0)
     ours = (CANCELLED, NO_ORDER)
     unplaced = data.catalogue.coverage([t for t in data.vocabulary("touchpoint") if t not in ours]).unplaced

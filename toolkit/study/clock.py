@@ -74,7 +74,8 @@ def to_utc_sql(tz: ZoneInfo, local: str, low: int, high: int) -> str:
     Args:
         tz: the zone the clock stands in.
         local: SQL expression of the local moment in µs.
-        low, high: range of the local moments in µs.
+        low: earliest local moment in µs.
+        high: latest.
     """
     steps = changes(tz, low, high)
     if not steps:

@@ -15,12 +15,12 @@ import numpy as np
 from toolkit.catalogue import STAGES, Catalogue
 from toolkit.errors import DataError, UsageError, one_of, raise_all
 from toolkit.results import Definition
-from toolkit.schema import TABLES
+from toolkit.schema import KEYED
 from toolkit.study.check import Check, findings_of
 from toolkit.study.clock import moment_of, shown, zone
-from toolkit.study.normal import OWN
+from toolkit.study.normal import OWN, WITH_CUSTOMER
 from toolkit.study.sources import named, quoted
-from toolkit.study.store import Store, connect
+from toolkit.study.store import FOLDER, Store, connect
 
 EVER = (np.iinfo(np.int64).min, np.iinfo(np.int64).max)
 
@@ -33,12 +33,14 @@ class View:
         period: UTC µs of the first moment of an anchor and of the first one too late.
         only: (events column, codes that stay).
         chosen: customers that stay, by position; None = all.
+        segments: names of the segments they are in.
         labels: extra customer attributes, name → (code per position, words).
     """
 
     period: tuple[int, int] = EVER
     only: tuple[tuple[str, tuple[int, ...]], ...] = ()
     chosen: np.ndarray | None = field(default=None, repr=False)
+    segments: tuple[str, ...] = ()
     labels: Mapping[str, tuple[np.ndarray, tuple[str, ...]]] = field(default_factory=dict, repr=False)
 
 
@@ -179,15 +181,13 @@ class Data:
         """
         import pyarrow as pa
         import pyarrow.compute as pc
-        import pyarrow.parquet as pq
 
-        pairs = dict(labels.items())
-        words = tuple(sorted({str(word) for word in pairs.values()}))
-        ids = pq.read_table(self.store.folder / "ids.parquet").column("customer")
-        of_id = pa.array([words.index(str(word)) for word in pairs.values()], pa.int16())
-        at = pc.index_in(ids, pa.array([str(customer) for customer in pairs])).to_numpy(zero_copy_only=False)
-        found = np.append(of_id.to_numpy(), -1)[np.nan_to_num(at, nan=len(of_id)).astype(int)]
-        if len(pairs) and (found >= 0).sum() == 0:
+        pairs = {str(customer): str(word) for customer, word in labels.items() if word is not None and word == word}
+        words = tuple(sorted(set(pairs.values())))
+        codes = np.array([*map({word: i for i, word in enumerate(words)}.get, pairs.values()), -1], np.int16)
+        place = pc.index_in(self.store.ids, pa.array(list(pairs), pa.string())).fill_null(len(pairs)).to_numpy()
+        found = codes[place]
+        if pairs and found.max(initial=-1) < 0:
             raise DataError(
                 f"None of the {len(pairs):,} customers of {name} is in this study. Write the ids alike in both."
             )
@@ -206,7 +206,7 @@ class Data:
             raise one_of("segment", label, words)
         mask = codes == words.index(label)
         mask = mask if self.view.chosen is None else mask & self.view.chosen
-        return replace(labelled, view=replace(labelled.view, chosen=mask))
+        return replace(labelled, view=replace(labelled.view, chosen=mask, segments=(*self.view.segments, label)))
 
     def frame(self, name: str):
         """A table's rows as a pandas frame, with every column as it came and moments in the study's zone.
@@ -220,31 +220,31 @@ class Data:
         frames = self.store.manifest["frames"]
         if name not in frames:
             raise one_of("table", name, frames)
-        con = connect(self.store.folder)
+        self.store.check_sources()
         kinds = self.store.manifest["kinds"][name]
-        moments = "".join(f", to_timestamp({named(c)} / 1e6) as {named(c)}" for c, k in kinds.items() if k == "moment")
-        replaced = f" replace ({moments[2:]})" if moments else ""
-        mine = f"case when customer::varchar not like {quoted(OWN + '%')} then customer::varchar end as customer_id"
-        columns, where = f"{mine}, * exclude (row, customer){replaced}", self._where(name, kinds)
-        sql = f"select {columns} from ({frames[name]}){where} order by row"
-        frame = con.sql(sql).to_arrow_table().to_pandas()
-        for column in (c for c, k in kinds.items() if k == "moment"):
+        moments = [column for column, kind in kinds.items() if kind == "moment"]
+        mine, chosen = "", None
+        if name in (*WITH_CUSTOMER, "order_lines"):
+            known = f"not starts_with(customer::varchar, {quoted(OWN)})"
+            mine, chosen = f"case when {known} then customer::varchar end as customer_id, ", self.view.chosen
+        shown_at = ", ".join(f"make_timestamptz({named(c)}) as {named(c)}" for c in moments)
+        columns = f"{mine}* exclude (row, customer)" + (f" replace ({shown_at})" if moments else "")
+        rows = f"({frames[name].replace(FOLDER, quoted(self.store.folder)[1:-1])})"
+        with connect(self.store.folder) as con:
+            found = con.sql(f"select {columns} from {rows}{self._where(name, kinds)} order by row").to_arrow_table()
+        frame = found.to_pandas()
+        for column in moments:
             frame[column] = frame[column].dt.tz_convert(self.tz)
-        if self.view.chosen is not None:
-            import pyarrow.parquet as pq
-
-            ids = pq.read_table(self.store.folder / "ids.parquet").column("customer").to_pandas()
-            frame = frame[frame["customer_id"].isin(ids[self.view.chosen])].reset_index(drop=True)
+        if chosen is not None:
+            frame = frame[frame["customer_id"].isin(self.store.ids.to_pandas()[chosen])].reset_index(drop=True)
         return frame
 
     def _where(self, name: str, kinds: Mapping[str, str]) -> str:
-        when = next((c for c in TABLES[name] if c in kinds and kinds[c] == "moment"), None)
-        terms = []
-        if when:
+        when, terms = KEYED.get(name) or {"campaigns": "date", "actions": "started_at"}.get(name), []
+        if when in kinds:
             low, high = self.view.period
-            terms.append(
-                f"{named(when)} >= {low} and {named(when)} < {high} and {named(when)} <= {self.observed_until}"
-            )
+            terms.append(f"coalesce({named(when)} <= {self.observed_until}, true)")
+            terms += [f"{named(when)} >= {low} and {named(when)} < {high}"] if self.view.period != EVER else []
         if name == "events":
             terms += [
                 f"{named(c)} in ({', '.join(quoted(self.vocabulary(c)[code]) for code in codes)})"
@@ -258,11 +258,12 @@ class Data:
         first = max(low, self.store.manifest["tables"]["events"]["low"] or 0)
         last = min(high - 1, self.observed_until)
         period = f"{shown(first, self.zone)[:10]} to {shown(max(first, last), self.zone)[:10]}"
-        seen = "; ".join(
-            f"{c} = {', '.join(self.vocabulary(c)[code] for code in codes)} only" for c, codes in self.view.only
-        )
+        seen = [f"{c} = {', '.join(self.vocabulary(c)[code] for code in codes)} only" for c, codes in self.view.only]
+        seen += [f"customers of {segment} only" for segment in self.view.segments]
         until = f"{period}; observed until {shown(self.observed_until, self.zone)[:16].replace('T', ' ')} {self.tz}"
-        return Definition(measure=measure, period=until, seen_through=seen, locale=self.locale, tz=self.tz, **card)
+        return Definition(
+            measure=measure, period=until, seen_through="; ".join(seen), locale=self.locale, tz=self.tz, **card
+        )
 
     def provenance(self) -> dict[str, Any]:
         """Where the figures come from: input, rows, period, settings, versions."""

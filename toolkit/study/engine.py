@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
 from toolkit.counts import BUCKETS, Additive
+from toolkit.errors import UsageError
 from toolkit.study.table import Columns, JourneyTable, Part
 
 if TYPE_CHECKING:
@@ -57,8 +59,9 @@ def collect(data: Data, rows: Callable[..., dict[str, np.ndarray]], *, partition
 
 def parts(data: Data, partitions: int = 1) -> Iterator[Part]:
     """The partitions of a study one after the other, each in slices of whole buckets."""
-    edges = np.linspace(0, BUCKETS, partitions + 1).astype(int)
-    for low, high in zip(edges[:-1], edges[1:], strict=True):
+    if not 1 <= partitions <= BUCKETS:
+        raise UsageError(f"partitions is {partitions}; give a whole number from 1 to {BUCKETS:,}.")
+    for low, high in pairwise(np.linspace(0, BUCKETS, partitions + 1).astype(int)):
         for first, last in _slices(data, int(low), int(high)):
             yield part(data, first, last)
 

@@ -10,7 +10,7 @@ from toolkit.study.clock import DAY, doubtful_sql, to_utc_sql
 from toolkit.study.sources import quoted
 
 ZONE_AT_END = r"[A-Za-z]\s*$|:\d\d(\.\d+)?\s*[+-]\d\d(:?\d\d)?\s*$"
-EARLIEST = -25_567 * DAY  # 1900: an earlier moment is a year of two digits, or stands for "none"
+SENSIBLE = "between '1900-01-01' and '2200-01-01'"  # others are years of two digits, or stand for "none"
 LATEST = 47_482 * DAY  # 2100: changes of the clock are looked for up to then
 
 
@@ -31,6 +31,10 @@ class Moments:
     tz: ZoneInfo
 
     @property
+    def _readable(self) -> bool:
+        return self.kind.startswith(("VARCHAR", "TIMESTAMP", "DATE"))
+
+    @property
     def _in_utc(self) -> bool:
         return self.kind.startswith(("TIMESTAMP WITH TIME ZONE", "TIMESTAMPTZ"))
 
@@ -41,72 +45,70 @@ class Moments:
     @property
     def _zoned(self) -> str:
         text = f"replace(replace(trim({self.sql}), ' +', '+'), ' -', '-')"  # no space is read before an offset
-        return f"epoch_us(try_cast({text} as timestamptz))"
+        return f"try_cast({text} as timestamptz)"
 
     @property
-    def _local(self) -> str:
-        """SQL of what the clock shows, in µs; null where it cannot be read."""
+    def _clock(self) -> str:
+        """SQL of what the clock shows; null where it cannot be read."""
+        if self._in_utc:
+            return f"{self.sql}::timestamptz"
+        if self.kind != "VARCHAR":
+            return f"{self.sql}::timestamp" if self._readable else "null::timestamp"
+        shown = f"try_cast(trim({self.sql}) as timestamp)"  # overlooks what follows the time, even "PM"
+        return f"(case when {self._says_zone} and {self._zoned} is null then null else {shown} end)"
+
+    def conditions(self) -> dict[str, str]:
+        """What is to be counted: rows that cannot be read; rows with and without a zone."""
+        good = f"{self._clock} {SENSIBLE}"
         if self.kind == "VARCHAR":
-            shown = f"epoch_us(try_cast(trim({self.sql}) as timestamp))"  # overlooks what follows the time, even "PM"
-            shown = f"case when {self._says_zone} and {self._zoned} is null then null else {shown} end"
-        elif self._in_utc:
-            shown = f"epoch_us({self.sql}::timestamptz)"
-        elif self.kind.startswith(("TIMESTAMP", "DATE")):
-            shown = f"epoch_us({self.sql}::timestamp)"
-        else:
-            return "null::bigint"
-        return f"(case when {shown} >= {EARLIEST} then {shown} end)"
+            bad = f"trim({self.sql}) <> '' and ({good}) is not true"
+            return {
+                "unread": bad,
+                "zoned": f"{good} and {self._says_zone}",
+                "naive": f"{good} and not {self._says_zone}",
+            }
+        bad = f"not ({good})" if self._readable else f"{self.sql} is not null"
+        return {"unread": bad} if self._in_utc else {"unread": bad, "naive": good}
 
-    def questions(self, first: Callable[[str], str], row: str) -> dict[str, str]:
-        """What must be known before the column can be written.
-
-        Args:
-            first: condition → SQL of the first row that meets it.
-            row: SQL of the input row.
-        """
-        name, local = self.name, self._local
-        filled = f"trim({self.sql}) <> ''" if self.kind == "VARCHAR" else f"{self.sql} is not null"
-        bad = f"{filled} and {local} is null"
-        return {
-            f"{name}/unread": f"count(*) filter ({bad})",
-            f"{name}/unread_row": first(bad),
-            f"{name}/example": f"arg_min({self.sql}::varchar, {row}) filter ({bad})",
-            f"{name}/low": f"min({local})",
-            f"{name}/high": f"max({local})",
-            f"{name}/zoned": "0" if self._in_utc else f"count(*) filter ({local} is not null and {self._says_zone})",
-            f"{name}/naive": "0"
-            if self._in_utc
-            else f"count(*) filter ({local} is not null and not {self._says_zone})",
-        }
+    def bounds(self) -> dict[str, str]:
+        """SQL of the earliest and the latest moment the clock shows, in µs."""
+        if self._in_utc or not self._readable:
+            return {}
+        ends = {"low": "min", "high": "max"}
+        return {end: f"epoch_us({of}({self._clock}) filter ({self._clock} {SENSIBLE}))" for end, of in ends.items()}
 
     def select(self, answers: Mapping) -> str:
-        """SQL of the moment in UTC µs."""
-        if self._in_utc:
-            return self._local
-        utc = to_utc_sql(self.tz, self._local, *self._range(answers))
-        if not answers[f"{self.name}/zoned"]:
-            return utc
-        return f"(case when {self._local} is null then null when {self._says_zone} then {self._zoned} else {utc} end)"
+        """SQL of the moment in UTC µs; null where it cannot be read.
 
-    def _range(self, answers: Mapping) -> tuple[int, int]:
-        low, high = (min(max(answers[f"{self.name}/{end}"] or 0, 0), LATEST) for end in ("low", "high"))
-        return low, high
+        Args:
+            answers: what was counted for `conditions` and found for `bounds`.
+        """
+        good = f"{self._clock} {SENSIBLE}" if answers["unread"] else "true"
+        if not self._readable:
+            return "null::bigint"
+        if self._in_utc:
+            return f"(case when {good} then epoch_us({self._clock}) end)"
+        utc = to_utc_sql(self.tz, f"epoch_us({self._clock})", *_range(answers))
+        if answers.get("zoned"):
+            utc = f"case when {self._says_zone} then epoch_us({self._zoned}) else {utc} end"
+        return f"(case when {good} then {utc} end)"
 
     def doubts(self, answers: Mapping, count: Callable[[str], int]) -> Iterator[tuple[str, int]]:
         """What is to be said about moments that were read one way and could be read another.
 
         Args:
-            answers: to the questions.
+            answers: as for `select`.
             count: condition → rows that meet it.
         """
-        name, key, zoned, naive = self.name, self.tz.key, answers[f"{self.name}/zoned"], answers[f"{self.name}/naive"]
+        name, key, zoned, naive = self.name, self.tz.key, answers.get("zoned"), answers.get("naive")
         if not naive:
             return
         if zoned:
             yield f"mixes {name} with a time zone ({zoned:,}) and without ({naive:,}; read as {key})", naive
+        local = f"epoch_us({self._clock})"
         twice, never = (
             count(f"not {self._says_zone} and ({condition})") if condition != "false" else 0
-            for condition in doubtful_sql(self.tz, self._local, *self._range(answers))
+            for condition in doubtful_sql(self.tz, local, *_range(answers))
         )
         if twice:
             yield (
@@ -115,3 +117,8 @@ class Moments:
             )
         if never:
             yield f"has {name} in an hour that never was in {key} (clocks put forward); taken as one hour later", never
+
+
+def _range(answers: Mapping) -> tuple[int, int]:
+    low, high = (min(max(answers[end] or 0, 0), LATEST) for end in ("low", "high"))
+    return low, high

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from toolkit.schema import KEYED, KNOWN_PROPERTIES, OWN_UNIT, TABLES, Column
@@ -16,9 +17,10 @@ JOINED = {"TINYINT", "SMALLINT", "INTEGER", "BIGINT", "UTINYINT", "USMALLINT", "
 FLOATS = {"DOUBLE", "FLOAT"}
 NUMERIC = JOINED | FLOATS | {"HUGEINT", "UHUGEINT", "UBIGINT"}
 NUMBERS = ("number", "money", "whole")
-YES = "('true', 't', '1', 'yes', 'y', 'ja', 'j', 'sand', 'sant', 'wahr')"
-NO = "('', 'false', 'f', '0', 'no', 'n', 'nej', 'nein', 'falsk', 'falsch')"
+YES = "'true', 't', '1', 'yes', 'y', 'ja', 'j', 'sand', 'sant', 'wahr'"
+NO = "'', 'false', 'f', '0', 'no', 'n', 'nej', 'nein', 'falsk', 'falsch'"
 EUROPEAN = r"[+-]?(\d{1,3}([. \x{00a0}']\d{3})+|\d+)(,\d+)?"  # 1.234,50
+WRONG = ("unread", "empty")
 MOST_UNREADABLE = 0.05  # share of unreadable values above which the format, not a row, is wrong
 OWN = "\ue000"  # first character of the made-up id of a row without a customer; no real id begins with it
 WITH_CUSTOMER = ("customers", *(table for table in KEYED if table != "order_lines"))  # lines take their order's
@@ -121,21 +123,37 @@ class Normaliser:
             text_ids: whether customers are to be compared as text.
         """
         self.text_ids = text_ids
+        self.facts: dict[tuple[str, str], Any] = {}
         if wrong := self._missing():
             self._find(wrong, 0, "fatal")
         if self.out.fatal():
             return self.out
-        questions = {"rows": "count(*)"}
+        self._look()
+        selects = {name: self._select(name) for name in self.types}
         for name in self.types:
-            questions |= self._questions(name)
-        answers = self._ask(questions)
-        self.out.rows = answers["rows"]
-        selects = {name: self._select(name, answers) for name in self.types}
-        for name in self.types:
-            self._judge(name, answers)
-        gaps = {key.split("/")[0] for key, n in answers.items() if key.endswith(("/empty", "/unread", "/odd")) and n}
-        self._write(selects, gaps)
+            self._judge(name)
+        self._write(selects)
         return self.out
+
+    def _look(self) -> None:
+        """Asks all there is to know, in two passes: how often each thing is wrong, then where it is first."""
+        conditions = {(name, what): sql for name in self.types for what, sql in self._conditions(name).items()}
+        moments = [name for name in self.types if self._kind(name) == "moment"]
+        bounds = {(name, end): sql for name in moments for end, sql in self._moments(name).bounds().items()}
+        counts = {key: f"count(*) filter ({sql})" for key, sql in conditions.items()}
+        self.facts |= self._ask({("", "rows"): "count(*)"} | counts | bounds)
+        self.out.rows = self.facts["", "rows"]
+        details = {}
+        for (name, what), sql in conditions.items():
+            if what in WRONG and self.facts[name, what]:
+                details[name, f"{what} row"] = f"min({self.row}) filter ({sql})"
+                details[name, f"{what} example"] = f"arg_min({self._sql(name)}::varchar, {self.row}) filter ({sql})"
+        if details:
+            self.facts |= self._ask(details)
+
+    def _of(self, name: str) -> dict[str, Any]:
+        """What is known of one column."""
+        return {what: value for (column, what), value in self.facts.items() if column == name}
 
     def _find(self, text: str, n: int, severity: str = "warning") -> None:
         self.out.findings.append(Finding(self.table, text, n, severity))
@@ -144,10 +162,12 @@ class Normaliser:
         part, row = divmod(row, 1 << 40)
         return f"row {row + 1:,}" + (f" of part {part + 1}" if self.many else "")
 
-    def _ask(self, questions: dict[str, str]) -> dict:
-        listed = ", ".join(f"{sql} as {named(key)}" for key, sql in questions.items())
-        row = self.con.execute(f"select {listed} from {self.raw}").fetchall()[0]
+    def _ask(self, questions: dict) -> dict:
+        row = self.con.execute(f"select {', '.join(questions.values())} from {self.raw}").fetchall()[0]
         return dict(zip(questions, row, strict=True))
+
+    def _count(self, condition: str) -> int:
+        return self._ask({"n": f"count(*) filter ({condition})"})["n"]
 
     def _column(self, name: str) -> Column:
         return TABLES[self.table].get(name, Column("unknown", ""))
@@ -172,39 +192,29 @@ class Normaliser:
             f"Rename with columns={{{renames}}}{extra}."
         )
 
-    def _questions(self, name: str) -> dict[str, str]:
-        """What must be known about a column before it can be written."""
+    def _conditions(self, name: str) -> dict[str, str]:
+        """What must be counted before a column can be written; `WRONG` are those that are reported."""
         kind, type_, sql = self._kind(name), self._type(name), self._sql(name)
-        asked, odd = {}, ""
-        if kind == "moment":
-            asked |= self._moments(name).questions(self._first, self.row)
-        elif kind in NUMBERS and not self._is_number(name):
-            odd = f"trim({sql}::varchar) <> '' and {_plain(sql)} is null"
+        found = self._moments(name).conditions() if kind == "moment" else {}
+        if kind in NUMBERS and not self._is_number(name):
+            found["unread"] = f"trim({sql}::varchar) <> '' and {_plain(sql)} is null"
         elif kind in NUMBERS and type_ in FLOATS:
-            odd = f"not isfinite({sql})"
+            found["unread"] = f"not isfinite({sql})"
         elif kind == "flag" and type_ not in NUMERIC | {"BOOLEAN"}:
-            odd = f"lower(trim({sql}::varchar)) not in {YES} and lower(trim({sql}::varchar)) not in {NO}"
-        elif kind == "id" and type_ in FLOATS:
-            asked[f"{name}/broken"] = f"count(*) filter ({sql} <> floor({sql}))"
-        if odd:
-            asked |= {f"{name}/odd": f"count(*) filter ({odd})", f"{name}/odd_row": self._first(odd)}
-            asked[f"{name}/example"] = f"arg_min({sql}::varchar, {self.row}) filter ({odd})"
-        if type_ == "VARCHAR" and kind in ("id", "word"):
-            asked[f"{name}/blank"] = f"count(*) filter ({sql} = '')"
-        if self._column(name).required or kind == "id":
-            empty = f"{sql} is null" + {"VARCHAR": f" or trim({sql}) = ''"}.get(type_, "")
-            empty += f" or not isfinite({sql})" if type_ in FLOATS and kind == "id" else ""
-            asked |= {f"{name}/empty": f"count(*) filter ({empty})", f"{name}/empty_row": self._first(empty)}
-        return asked
+            found["unread"] = f"lower(trim({sql}::varchar)) not in ({YES}, {NO})"
+        if kind == "id" and type_ in FLOATS:
+            found |= {"broken": f"{sql} <> floor({sql})", "empty": f"{sql} is null or not isfinite({sql})"}
+        elif (self._column(name).required or kind == "id") and not (name == "currency" and self.reading.currency):
+            found["empty"] = f"{sql} is null" + (f" or {sql} = ''" if type_ == "VARCHAR" else "")
+        elif kind == "word" and type_ == "VARCHAR":
+            found["blank"] = f"{sql} = ''"
+        return found
 
     def _moments(self, name: str) -> Moments:
         return Moments(name, self._sql(name), self._type(name), self.reading.tz)
 
     def _is_number(self, name: str) -> bool:
         return self._type(name) in NUMERIC or self._type(name).startswith("DECIMAL")
-
-    def _first(self, condition: str) -> str:
-        return f"min({self.row}) filter ({condition})"
 
     def _kind(self, name: str) -> str:
         declared = self._column(name).kind
@@ -217,31 +227,36 @@ class Normaliser:
             return "moment"
         return "word" if kind in ("VARCHAR", "BOOLEAN") or kind.startswith("ENUM") else "skip"
 
-    def _select(self, name: str, answers: dict) -> str:
+    def _select(self, name: str) -> str:
         """The SQL of one canonical column."""
         kind, sql = self._kind(name), self._sql(name)
         if kind == "moment":
-            return self._moment(name, answers)
+            return self._moment(name)
         if kind in NUMBERS:
-            return self._number(name, answers)
+            return self._number(name)
         if kind == "id":
-            return self._id(name, answers)
+            return self._id(name)
         if kind == "flag":
-            return f"({sql} <> 0)" if self._type(name) in NUMERIC else f"(lower(trim({sql}::varchar)) in {YES})"
+            return f"({sql} <> 0)" if self._type(name) in NUMERIC else f"(lower(trim({sql}::varchar)) in ({YES}))"
         if name == "currency":
-            return f"nullif(upper(trim({sql})), '')"
-        return _filled(sql, answers.get(f"{name}/blank")) if kind == "word" else sql
+            return f"nullif(upper(trim({sql}::varchar)), '')"
+        return self._filled(name) if kind == "word" else sql
 
-    def _id(self, name: str, answers: dict) -> str:
-        sql, kind = self._sql(name), self._type(name)
-        whole, value = kind in FLOATS and not answers[f"{name}/broken"], f"try_cast({sql} as bigint)::varchar"
-        if kind == "VARCHAR" and self._ends_in_zero(sql):
-            whole, value = True, f"nullif(left({sql}, -2), '')"
-        if whole and self.out.rows:
-            self._find(f"came as numbers with decimals in {name} (7.0); whole numbers were restored", 0, "note")
+    def _filled(self, name: str) -> str:
+        facts, text = self._of(name), f"{self._sql(name)}::varchar"
+        return f"nullif({text}, '')" if facts.get("blank") or facts.get("empty") else text
+
+    def _id(self, name: str) -> str:
+        sql, kind, value = self._sql(name), self._type(name), ""
+        if kind in FLOATS and not self.facts[name, "broken"]:
+            value = f"try_cast({sql} as bigint)::varchar"
+        elif kind == "VARCHAR" and self._ends_in_zero(sql):
+            value = f"nullif(left({sql}, -2), '')"
+        if value and self.out.rows:
+            self._find(f"came with {name} as a number with decimals (7.0); whole numbers were restored", 0, "note")
         if name == "customer_id" and not self.text_ids and kind in JOINED:
             return f"{sql}::bigint"
-        return value if whole else _filled(sql, answers.get(f"{name}/blank"))
+        return value or self._filled(name)
 
     def _ends_in_zero(self, sql: str) -> bool:
         """Whether every id is a whole number written 7.0; a glance at the first rows says no in most tables."""
@@ -252,55 +267,57 @@ class Normaliser:
                 return False
         return True
 
-    def _moment(self, name: str, answers: dict) -> str:
-        moments = self._moments(name)
-        for text, n in moments.doubts(answers, lambda condition: self._ask({"n": self._count(condition)})["n"]):
+    def _moment(self, name: str) -> str:
+        moments, facts = self._moments(name), self._of(name)
+        for text, n in moments.doubts(facts, self._count):
             self._find(text, n)
-        self.out.assumed_tz |= bool(answers[f"{name}/naive"])
-        return moments.select(answers)
+        self.out.assumed_tz |= bool(facts.get("naive"))
+        return moments.select(facts)
 
-    def _count(self, condition: str) -> str:
-        return f"count(*) filter ({condition})"
-
-    def _number(self, name: str, answers: dict) -> str:
-        sql = self._sql(name)
+    def _number(self, name: str) -> str:
+        sql, facts = self._sql(name), self._of(name)
         if self._is_number(name):
-            finite = f"case when isfinite({sql}) then {sql}::double end"
-            return finite if self._type(name) in FLOATS else f"({sql}::double)"
-        bad = f"trim({sql}::varchar) <> '' and {_comma(sql)} is null"
-        if answers[f"{name}/odd"] and not self._ask({"n": self._count(bad)})["n"]:
-            example = answers[f"{name}/example"]
-            self._find(f"writes {name} with a decimal comma ({example}); read so", answers[f"{name}/odd"], "note")
-            answers[f"{name}/odd"] = 0
+            return f"(case when isfinite({sql}) then {sql}::double end)" if facts.get("unread") else f"({sql}::double)"
+        if facts["unread"] and not self._count(f"trim({sql}::varchar) <> '' and {_comma(sql)} is null"):
+            text = f"writes {name} with a decimal comma ({facts['unread example']}); read so"
+            self._find(text, facts["unread"], "note")
+            self.facts[name, "unread"] = 0
             return _comma(sql)
         return _plain(sql)
 
-    def _judge(self, name: str, answers: dict) -> None:
+    def _judge(self, name: str) -> None:
         """Findings about values that are empty or cannot be read."""
-        kind, column, rows = self._kind(name), self._column(name), self.out.rows
-        what, mark, advice = _UNREAD.get(kind, _UNREAD["number"])
-        if n := answers.get(f"{name}/{mark}"):
-            example, at = answers[f"{name}/example"], self._at(answers[f"{name}/{mark}_row"])
-            if kind == "moment" and (example or "").replace(".", "", 1).isdigit():
-                advice = "Seconds, milliseconds or days? Say so: pd.to_datetime(column, unit='s')."
-            fatal = column.required and n > MOST_UNREADABLE * rows
-            kept = (
-                "" if fatal else "; they were left out" if column.required else f"; {_THEN.get(kind, 'unknown there')}"
-            )
-            text = (
-                f"has {n:,} rows of {rows:,} whose {name} is no {what} (first at {at}: {example!r:.60}){kept}. {advice}"
-            )
-            self._find(text, n, "fatal" if fatal else "warning")
+        column, facts, rows = self._column(name), self._of(name), self.out.rows
         own = name == "customer_id" and self.table in OWN_UNIT
-        if (n := answers.get(f"{name}/empty", 0)) and (column.required or own):
-            at = self._at(answers[f"{name}/empty_row"])
-            fatal = column.required and n == rows
-            kept = "; each counts as a unit of its own and as no customer" if own else "; they were left out"
-            end = ". Fill it in, or name the right column with columns={…}." if fatal else kept
-            text = f"has {n:,} rows of {rows:,} without {name} (first at {at}){end}"
-            self._find(text, n, "fatal" if fatal else "warning")
+        for what in WRONG:
+            n = facts.get(what, 0)
+            if not n or (what == "empty" and not (column.required or own)):
+                continue
+            at, example = self._at(facts[f"{what} row"]), facts[f"{what} example"]
+            share = MOST_UNREADABLE if what == "unread" else 1 - 1 / rows
+            fatal = column.required and n > share * rows
+            if what == "empty":
+                text = f"has {n:,} rows of {rows:,} without {name} (first at {at})"
+                advice = ". Fill it in, or name the right column with columns={…}." if fatal else ""
+            else:
+                noun, advice = self._advice(name, example)
+                text = f"has {n:,} rows of {rows:,} whose {name} is no {noun} (first at {at}: {example!r:.60})"
+            kept = (
+                "they were left out" if column.required else "read as no" if column.kind == "flag" else "unknown there"
+            )
+            kept = "each counts as a unit of its own and as no customer" if own else kept
+            self._find(text + ("" if fatal else f"; {kept}") + advice, n, "fatal" if fatal else "warning")
 
-    def _write(self, selects: dict[str, str], gaps: set[str]) -> None:
+    def _advice(self, name: str, example: str) -> tuple[str, str]:
+        """What an unreadable value is not, and what to do."""
+        kind = self._kind(name)
+        if kind == "moment" and example.replace(".", "", 1).isdigit():
+            return "moment", ". Seconds, milliseconds or days? Say so with pd.to_datetime(column, unit='s')."
+        if kind == "moment":
+            return "moment", ". Write moments as 2026-03-01 14:30."
+        return ("yes or no", ". Write true or false.") if kind == "flag" else ("number", ". Write numbers as 1234.5.")
+
+    def _write(self, selects: dict[str, str]) -> None:
         kinds = {name: self._kind(name) for name in selects}
         if "properties" in self.types:
             found = self._properties()
@@ -315,6 +332,7 @@ class Normaliser:
             currency = ", ".join(filter(None, [selects.get("currency"), quoted(given)]))
             selects, kinds = selects | {"currency": f"coalesce({currency})"}, kinds | {"currency": "word"}
         listed = "".join(f", {sql} as {named(name)}" for name, sql in selects.items())
+        gaps = {name for (name, what), n in self.facts.items() if what in WRONG and n}
         needed = [name for name, column in TABLES[self.table].items() if column.required and name in gaps]
         columns = ["customer" if name == "customer_id" else named(name) for name in needed]
         usable = " and ".join([f"{column} is not null" for column in columns] or ["true"])
@@ -332,24 +350,12 @@ class Normaliser:
         elif kind in ("VARCHAR", "JSON"):
             valid = f"case when json_valid({sql}::varchar) then {sql}::varchar end"
             found = {key: f"json_extract_string({valid}, {quoted('$.' + key)})" for key in keys}
-            seen = self._ask({key: f"count({value})" for key, value in found.items()})
+            seen = self._ask({key: f"count({value})" for key, value in found.items()}) if found else {}
             found = {key: value for key, value in found.items() if seen[key]}
         else:
             return {}
         cast = {"number": "try_cast({} as double)", "word": "nullif(({})::varchar, '')"}
         return {key: cast[KNOWN_PROPERTIES[key]].format(value) for key, value in found.items()}
-
-
-def _filled(sql: str, blank: int | None) -> str:
-    return f"nullif({sql}, '')" if blank else f"{sql}::varchar"
-
-
-_UNREAD = {  # kind → what it is not, which answer counts them, what to do
-    "moment": ("moment", "unread", "Write moments as 2026-03-01 14:30."),
-    "number": ("number", "odd", "Write numbers as 1234.5."),
-    "flag": ("yes or no", "odd", "Write true or false."),
-}
-_THEN = {"flag": "read as no"}
 
 
 def _plain(sql: str) -> str:

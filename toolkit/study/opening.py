@@ -67,7 +67,8 @@ def open_data(
     is_file = isinstance(source, str | Path)
     beside = _beside(Path(source)) if is_file else {}
     tz = tz or beside.get("tz")
-    reading = Reading(zone(tz or "UTC"), currency or beside.get("currency"), columns or beside.get("columns", {}))
+    currency = _known_currency(currency or beside.get("currency"))
+    reading = Reading(zone(tz or "UTC"), currency, columns or beside.get("columns", {}))
     catalogue = catalogue or beside.get("catalogue")
     places = Catalogue.load(catalogue)
     sources = find_sources(source, reading.renamed)
@@ -75,9 +76,15 @@ def open_data(
     def make(folder: Path) -> None:
         build(sources, reading, places, folder)
 
-    told = (VERSION, reading.tz.key, reading.currency, dict(reading.renamed), catalogue and Path(catalogue).read_text())
+    told = (
+        VERSION,
+        reading.tz.key,
+        reading.currency,
+        dict(reading.renamed),
+        catalogue and Path(catalogue).read_text("utf-8"),
+    )
     print_ = fingerprint(sources, *told)
-    store = Store(kept(print_, make) if cache and is_file else temporary(make))
+    store = kept(print_, make) if cache and is_file else temporary(make)
     store.manifest["fingerprint"] = print_ if is_file else "in memory"
     return Data(
         name=name or beside.get("name") or (Path(source).resolve().name.split(".")[0] if is_file else "data in memory"),
@@ -106,6 +113,14 @@ def _beside(path: Path) -> dict[str, Any]:
     if (folder / "catalogue.toml").is_file():
         found["catalogue"] = folder / "catalogue.toml"
     return found
+
+
+def _known_currency(code: str | None) -> str | None:
+    from babel.numbers import list_currencies
+
+    if code is not None and code.upper() not in list_currencies():
+        raise UsageError(f"There is no currency {code!r}. Give its three-letter code, such as DKK or EUR.")
+    return code and code.upper()
 
 
 def _until(store: Store, as_of: str | None, tz: ZoneInfo) -> int:

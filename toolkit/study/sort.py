@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
@@ -30,8 +31,8 @@ class Sorter:
 
     def scatter(self, batches: Iterable) -> None:
         """Takes record batches with the columns pos, time, row and each of `dtypes`."""
-        handles = [path.open("wb") for path in self.scratch]
-        try:
+        with ExitStack() as open_:
+            handles = [open_.enter_context(path.open("wb")) for path in self.scratch]
             for batch in batches:
                 records = np.empty(batch.num_rows, self.record)
                 for name in self.record.names:
@@ -42,9 +43,6 @@ class Sorter:
                 ends = np.cumsum(np.bincount(group, minlength=self.groups))
                 for i, handle in enumerate(handles):
                     records[ends[i - 1] if i else 0 : ends[i]].tofile(handle)
-        finally:
-            for handle in handles:
-                handle.close()
 
     def gather(self) -> dict[str, int]:
         """Sorts and writes the columns and `<table>.offsets.bin`.
@@ -55,10 +53,10 @@ class Sorter:
         """
         names = ["time", *self.dtypes]
         paths = {name: self.folder / f"{self.table}.{name}.bin" for name in names}
-        handles = {name: path.open("wb") for name, path in paths.items()}
         sizes = np.zeros(self.customers, np.int64)
         seen = {"rows": 0, "ties": 0, "doubles": 0}
-        try:
+        with ExitStack() as open_:
+            handles = {name: open_.enter_context(path.open("wb")) for name, path in paths.items()}
             for scratch in self.scratch:
                 records = np.fromfile(scratch, self.record)
                 scratch.unlink()
@@ -68,9 +66,6 @@ class Sorter:
                     columns[name].tofile(handle)
                 for key, n in _repeats(columns, self.dtypes).items():
                     seen[key] += n
-        finally:
-            for handle in handles.values():
-                handle.close()
         np.concatenate(([0], np.cumsum(sizes))).tofile(self.folder / f"{self.table}.offsets.bin")
         return seen
 
