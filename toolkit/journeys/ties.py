@@ -67,7 +67,8 @@ def _entry(moments: list[list[int]], time: list, steps: list, may_enter: list, w
         for depth, entry in enumerate(latest):
             if entry >= 0 and now - time[entry] <= window:
                 chains.append((depth + len(_next_steps(rows, steps, range(depth, k))), entry))
-        chains += [(len(_chain(entry, [rows], steps, k)), entry) for entry in rows if may_enter[entry]]
+        new = {steps[row]: row for row in rows if may_enter[row]}  # of rows that serve the same steps the latest
+        chains += [(len(_chain(entry, [rows], steps, k)), entry) for entry in new.values()]
         for depth, entry in chains:
             latest[depth] = max(latest[depth], entry)
             best = max(best, (depth, -now, entry))
