@@ -87,10 +87,8 @@ def draw_touchpoints(result, ax) -> None:
     known = [row for row in result.rows() if row["converting_share"] == row["converting_share"]]
     rows = [row for row in known if row["other_share"] == row["other_share"]][:MOST_BARS]
     if not rows:
-        needs = "customers known to have converted beside others known not to have"
-        raise MissingData(
-            "This comparison", needs, "the shop's order export, or a touchpoint the catalogue knows as purchase"
-        )
+        source = "the shop's order export, a touchpoint the catalogue knows as purchase, or more customers"
+        raise MissingData("This comparison", "groups of converting and of other customers large enough", source)
     at = np.arange(len(rows))[::-1]
     ax.get_figure().set_size_inches(COLUMN, 1.2 + 0.34 * max(len(rows), 4))
     for key, label, shade, mark in (

@@ -1,0 +1,193 @@
+"""Every report notebook, cell by cell and end to end: on the samples, on few customers, on one table alone."""
+
+import re
+import shutil
+import subprocess
+import sys
+from html import unescape
+from types import SimpleNamespace
+
+import pandas as pd
+import pytest
+
+from tests.house import ROOT
+from tests.notebook_rules import code_cells
+from tests.studies import NOTEBOOKS, SAMPLES, events_only, forms, orders_only, report, sections
+from toolkit.reports.notebooks import read_notebook
+from toolkit.schema import TABLES
+from toolkit.simulate import write_data
+
+pytestmark = pytest.mark.slow
+
+MUST_DRAW = {  # on the samples: section, and the forms in which it must show something
+    "01-data": {
+        "What is there, and what is wrong with it?": {"table"},
+        "What can be asked?": {"table"},
+        "Is every day there?": {"figure"},
+        "Do the tables know the same customers?": {"table"},
+        "What have customers agreed to?": {"figure", "table"},
+        "What do the orders say?": {"figure", "table"},
+    },
+    "03-touchpoints": {
+        "Which touchpoints do customers meet?": {"table"},
+        "What do those who convert meet that others do not?": {"figure"},
+        "How does the attention spread over the stages?": {"table"},
+        "How long do they stay?": {"figure", "table"},
+        "What follows what?": {"figure", "table"},
+    },
+    "04-conversion": {
+        "How many get through, and where is the largest loss?": {"figure", "table"},
+        "Who finds it harder than the others?": {"figure", "table"},
+        "Does the rule matter?": {"table"},
+        "Where do they go inside a visit?": {"figure"},
+        "What is it worth?": {"figure", "table"},
+    },
+}
+ASIDE = {"The figures this report keeps", "What could make this wrong, and what to do next"}
+CONSENT, ORDERS = "What have customers agreed to?", "What do the orders say?"
+COMPARED = "What do those who convert meet that others do not?"
+GAPS = {  # where something cannot be shown, by data set and notebook
+    "samples": {},
+    "twenty": {"03-touchpoints": {COMPARED}},
+    "events only": {
+        "01-data": {CONSENT, ORDERS},
+        "03-touchpoints": {COMPARED},
+        "04-conversion": set(MUST_DRAW["04-conversion"]) - {"Where do they go inside a visit?"},
+    },
+    "orders only": {
+        "01-data": {CONSENT},
+        "03-touchpoints": set(MUST_DRAW["03-touchpoints"]),
+        "04-conversion": set(MUST_DRAW["04-conversion"]) - {"What is it worth?"},
+    },
+}
+SENTENCE = re.compile(r"[A-Z].* cannot be shown: the study has no .+\. They come with .+\.")
+UNTIL, CUT = "2026-02-28", pd.Timestamp("2026-03-01", tz="Europe/Copenhagen")
+PERIOD = ("2025-10-01", "2026-02-01")
+
+
+def make_study(name, folder):
+    if name == "twenty":
+        write_data(folder, customers=20, seed=3)
+        return folder
+    return SAMPLES if name == "samples" else {"events only": events_only, "orders only": orders_only}[name](folder)
+
+
+@pytest.fixture(scope="session", params=list(GAPS))
+def reported(request, tmp_path_factory):
+    home = tmp_path_factory.mktemp("reported")
+    run = report(make_study(request.param, home / "study"), home / "reports")
+    return SimpleNamespace(name=request.param, run=run)
+
+
+@pytest.fixture(scope="session")
+def past(tmp_path_factory):
+    """In Danish, in a period, by channel, as it was in February: of the samples, and of what there was in February."""
+    home = tmp_path_factory.mktemp("past")
+    asked = {"given": {"breakdown": "channel", "within": "14d"}, "period": PERIOD, "as_of": UNTIL, "locale": "da"}
+    whole = report(SAMPLES, home / "whole", **asked)
+    return SimpleNamespace(whole=whole, cut=report(cut(home / "webshop"), home / "cut", **asked))
+
+
+def cut(folder):
+    """The samples without any row of a later moment."""
+    folder.mkdir()
+    shutil.copy(SAMPLES / "study.toml", folder)
+    tables = {path.stem: pd.read_parquet(path) for path in SAMPLES.glob("*.parquet")}
+    for name, table in tables.items():
+        when = next((column for column, what in TABLES[name].items() if what.kind == "moment"), None)
+        if when:
+            moments = pd.to_datetime(table[when])
+            tables[name] = table[(moments if moments.dt.tz else moments.dt.tz_localize(CUT.tz)) < CUT]
+    tables["order_lines"] = tables["order_lines"].merge(tables["orders"][["order_id"]])
+    for name, table in tables.items():
+        table.to_parquet(folder / f"{name}.parquet", index=False)
+    return folder
+
+
+def on_page(outputs):
+    return [output["data"].get(mime) for output in outputs for mime in ("image/png", "text/html", "text/markdown")]
+
+
+def page(run, name):
+    return unescape((run.folder / f"{name}.html").read_text(encoding="utf-8"))
+
+
+def test_plain_pytest_runs_every_cell_with_a_time_limit(pytestconfig):
+    assert "notebooks" in pytestconfig.getini("testpaths") and pytestconfig.getoption("nbval_lax")
+    assert 0 < float(pytestconfig.getoption("nbval_cell_timeout")) <= 120
+    collect = [sys.executable, "-m", "pytest", "--collect-only", "-q", "-p", "no:cacheprovider", "notebooks"]
+    found = subprocess.run(collect, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    for path in NOTEBOOKS:
+        assert found.count(f"{path.name}::") == len(code_cells(read_notebook(path)))
+
+
+def test_every_section_is_listed():
+    for path in NOTEBOOKS:
+        cells = [cell for cell in read_notebook(path)["cells"] if cell["cell_type"] == "markdown"]
+        headings = {
+            line[3:].strip() for cell in cells for line in "".join(cell["source"]).split("\n") if line[:3] == "## "
+        }
+        assert headings - ASIDE == set(MUST_DRAW[path.stem])
+
+
+def test_every_report_completes(reported):
+    assert [(one["notebook"], one["reason"]) for one in reported.run.failed] == []
+    assert len(reported.run.notebooks) == len(NOTEBOOKS)
+
+
+@pytest.mark.parametrize("name", MUST_DRAW)
+def test_a_section_shows_something_or_says_which_export_would_bring_it(reported, name):
+    expected, shown = GAPS[reported.name].get(name, set()), sections(reported.run, name)
+    assert {heading for heading in MUST_DRAW[name] if "gap" in forms(shown[heading])} == expected
+    for heading, must in MUST_DRAW[name].items():
+        seen = forms(shown[heading])
+        assert seen == {"gap"} if heading in expected else seen >= (must if reported.name == "samples" else set()), (
+            heading
+        )
+
+
+@pytest.mark.parametrize("name", MUST_DRAW)
+def test_a_page_says_each_gap_once_a_section_in_a_whole_sentence(reported, name):
+    html = page(reported.run, name)
+    gaps = re.findall(r'<p class="missing">(.*?)</p>', html)
+    assert len(gaps) == len(GAPS[reported.name].get(name, ()))
+    assert [gap for gap in gaps if not SENTENCE.fullmatch(gap)] == []
+
+
+@pytest.mark.parametrize("name", MUST_DRAW)
+def test_a_page_shows_no_trace_of_the_machinery(reported, name):
+    text = re.sub(r"<style.*?</style>|<[^>]+>", " ", page(reported.run, name), flags=re.S)
+    assert re.findall(r"\bnan\b|\bNone\b|\bNaT\b|Traceback|Error\b|Warning\b|\bnumpy\.|object at 0x", text) == []
+
+
+def test_the_front_page_leads_with_an_answer(reported):
+    front = page(reported.run, "index")
+    first, *others = re.findall(r"<li>(.*?) <a href", front.partition('id="short"')[2].partition("</section>")[0], re.S)
+    assert "cannot be shown" not in first and len({first, *others}) == len(others) + 1
+
+
+def test_pages_are_danish_where_danish_was_asked_for(past):
+    assert past.whole.failed == ()
+    for name in ("index", *MUST_DRAW):
+        text = re.sub(r"<style.*?</style>|<svg.*?</svg>|<[^>]+>", " ", page(past.whole, name), flags=re.S)
+        assert re.search(r"\d,\d %", text) and not re.search(r"\d\.\d+ %", text), name
+    assert re.search(r"\b\d{1,3}\.\d{3}\b", page(past.whole, "03-touchpoints"))
+
+
+def test_the_period_the_day_and_the_settings_stand_on_the_pages(past):
+    for name in MUST_DRAW:
+        html = page(past.whole, name)
+        assert "2025-10-01 to 2026-01-31; observed until 2026-02-28 23:59 Europe/Copenhagen" in html
+        assert f'<th scope="row">as_of</th><td>{UNTIL}' in html
+    conversion = page(past.whole, "04-conversion")
+    assert '<th scope="row">breakdown</th><td>channel' in conversion and ">within</th><td>14d" in conversion
+    assert "Funnel by channel" in conversion or ">channel</th>" in conversion
+
+
+def test_looking_back_gives_the_figures_that_the_input_of_then_would(past):
+    for name, headings in MUST_DRAW.items():
+        now, then = sections(past.whole, name), sections(past.cut, name)
+        for heading in headings if name != "01-data" else ("Is every day there?", ORDERS):
+            assert on_page(now[heading]) == on_page(then[heading]), heading
+    for now, then in zip(past.whole.notebooks[1:], past.cut.notebooks[1:], strict=True):
+        assert now["records"] == then["records"] != [] and now["sentences"] == then["sentences"]
