@@ -76,14 +76,8 @@ def open_data(
     def make(folder: Path) -> None:
         build(sources, reading, places, folder)
 
-    told = (
-        VERSION,
-        reading.tz.key,
-        reading.currency,
-        dict(reading.renamed),
-        catalogue and Path(catalogue).read_text("utf-8"),
-    )
-    print_ = fingerprint(sources, *told)
+    words = Path(catalogue).read_text("utf-8") if catalogue else ""
+    print_ = fingerprint(sources, VERSION, reading.tz.key, reading.currency, dict(reading.renamed), words)
     store = kept(print_, make) if cache and is_file else temporary(make)
     store.manifest["fingerprint"] = print_ if is_file else "in memory"
     return Data(
