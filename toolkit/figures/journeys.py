@@ -138,7 +138,7 @@ def draw_sales(result, ax) -> None:
     ax.set_xticks(range(0, len(rows), every), [row["month"] for row in rows][::every], rotation=35, ha="right")
     locale = result.definition.locale
     ax.yaxis.set_major_formatter(lambda value, _: show_number(value, "count", locale))
-    ax.set(xlabel="month (hatched: observed in part)", ylabel=f"revenue, {main}", ylim=(0, None))
+    ax.set(xlabel="month (hatched: observed in part)", ylabel=f"revenue, {_short(main)}", ylim=(0, None))
     ax.grid(axis="x", visible=False)
 
 
