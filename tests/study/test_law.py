@@ -163,7 +163,7 @@ def test_collect_gives_rows_in_the_order_of_the_study(shop):
 def test_events_without_a_customer_are_left_out_and_counted():
     data = opened(events(("a", "2026-01-01", "cart"), (None, "2026-01-02", "cart"), ("", "2026-01-03", "cart")))
     assert touched(data) == {"cart": 1}
-    assert "events has 2 rows of 3 without customer_id (first at row 2); they were left out" in findings(data)
+    assert "events has 2 rows of 3 without customer_id (first at row 2); left out" in findings(data)
 
 
 def test_rows_of_other_tables_without_a_customer_are_units_and_no_customers():

@@ -43,6 +43,11 @@ class Finding:
     severity: str = "warning"
 
 
+def many(n: int, noun: str) -> str:
+    """A count with its noun: 1 row, 2 rows."""
+    return f"{n:,} {noun}{'s' * (n != 1)}"
+
+
 @dataclass(frozen=True, slots=True)
 class Reading:
     """How a study reads its input.
@@ -297,14 +302,12 @@ class Normaliser:
             share = MOST_UNREADABLE if what == "unread" else 1 - 1 / rows
             fatal = column.required and n > share * rows
             if what == "empty":
-                text = f"has {n:,} rows of {rows:,} without {name} (first at {at})"
+                text = f"has {many(n, 'row')} of {rows:,} without {name} (first at {at})"
                 advice = ". Fill it in, or name the right column with columns={…}." if fatal else ""
             else:
                 noun, advice = self._advice(name, example)
-                text = f"has {n:,} rows of {rows:,} whose {name} is no {noun} (first at {at}: {example!r:.60})"
-            kept = (
-                "they were left out" if column.required else "read as no" if column.kind == "flag" else "unknown there"
-            )
+                text = f"has {many(n, 'row')} of {rows:,} whose {name} is no {noun} (first at {at}: {example!r:.60})"
+            kept = "left out" if column.required else "read as no" if column.kind == "flag" else "unknown there"
             kept = "each counts as a unit of its own and as no customer" if own else kept
             self._find(text + ("" if fatal else f"; {kept}") + advice, n, "fatal" if fatal else "warning")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from toolkit.schema import TABLES
-from toolkit.study.normal import OWN, Finding, Normal
+from toolkit.study.normal import OWN, Finding, Normal, many
 from toolkit.study.sources import named, quoted
 
 
@@ -38,7 +38,7 @@ def improbable(con, normal: Normal) -> list[Finding]:
     )
     answers = con.execute(f"select {asked} from ({normal.sql})").fetchall()[0]
     return [
-        Finding(normal.table, f"has {n:,} rows whose {name} is {what} (such as {example!r:.60})", n)
+        Finding(normal.table, f"has {many(n, 'row')} whose {name} is {what} (such as {example!r:.60})", n)
         for (name, what), n, example in zip(wrong, answers[::2], answers[1::2], strict=True)
         if n
     ]
@@ -56,7 +56,7 @@ def unknown_currencies(con, normal: Normal) -> list[Finding]:
     if not odd:
         return []
     listed, n = ", ".join(map(repr, list(odd)[:6])), sum(odd.values())
-    return [Finding(normal.table, f"has {n:,} rows in a currency nobody knows ({listed}); write DKK, EUR …", n)]
+    return [Finding(normal.table, f"has {many(n, 'row')} in a currency nobody knows ({listed}); write DKK, EUR …", n)]
 
 
 def strangers(con, bits: Mapping[str, int]) -> list[Finding]:

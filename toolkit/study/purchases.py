@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from toolkit.study.clock import DAY
-from toolkit.study.normal import Finding, Normal
+from toolkit.study.normal import Finding, Normal, many
 from toolkit.study.sources import named, quoted
 
 NONE = -1
@@ -51,7 +51,7 @@ def _shop(con, orders: Normal) -> None:
     ).fetchall()
     refunds = con.execute(f"select count(*) filter (revenue < 0) from ({orders.sql})").fetchall()[0][0]
     if refunds:
-        text = f"has {refunds:,} rows of negative revenue; they are refunds and no purchases"
+        text = f"has {many(refunds, 'row')} of negative revenue; refunds, not purchases"
         orders.findings.append(Finding("orders", text, refunds))
 
 
@@ -121,13 +121,13 @@ def _report(con, events: Normal) -> None:
         count(*) filter (cancelled) from pairs left join shop on shop = shop.row"""
     ).fetchall()[0]
     if events.sql and lost:
-        text = f"lacks a purchase event for {lost:,} orders; a purchase was added for each"
+        text = f"lacks a purchase event for {many(lost, 'order')}; added"
         events.findings.append(Finding("events", text, lost))
     if extra:
-        text = f'has {extra:,} purchase events without an order; they stand as "{NO_ORDER}" and are no purchases'
+        text = f'has {many(extra, "purchase event")} without an order; shown as "{NO_ORDER}", no purchase'
         events.findings.append(Finding("events", text, extra))
     if off:
-        text = f'has {off:,} purchases whose order was cancelled; they stand as "{CANCELLED}"'
+        text = f'has {many(off, "purchase")} whose order was cancelled; shown as "{CANCELLED}"'
         events.findings.append(Finding("events", text, off, "note"))
 
 

@@ -19,7 +19,7 @@ from toolkit.counts import BUCKET_SHIFT, BUCKETS
 from toolkit.errors import DataError, raise_all
 from toolkit.schema import KEYED, OWN_UNIT, TABLES
 from toolkit.study.encode import DTYPES, Encoder
-from toolkit.study.normal import OWN, WITH_CUSTOMER, Finding, Normal, Normaliser, Reading
+from toolkit.study.normal import OWN, WITH_CUSTOMER, Finding, Normal, Normaliser, Reading, many
 from toolkit.study.plausible import improbable, strangers, unknown_currencies
 from toolkit.study.purchases import ADDED_ROW, with_orders
 from toolkit.study.sort import UNKNOWN, Sorter
@@ -150,7 +150,7 @@ class _Builder:
         seen = self.con.execute(f"select count(*) - count(distinct {key}) from ({normal.sql})").fetchall()[0][0]
         if seen:
             normal.sql = f"select * from ({normal.sql}) qualify row_number() over (partition by {key} order by row) = 1"
-            text = f"has {seen:,} rows that repeat a {key}; the first of each was kept"
+            text = f"has {many(seen, 'row')} repeating a {key}; the first of each kept"
             normal.findings.append(Finding(normal.table, text, seen))
 
     def _lines(self, lines: Normal, orders: Normal | None) -> Normal:
@@ -169,7 +169,7 @@ class _Builder:
             )
             lost = self._one(f"select count(*) from ({lines.sql}) where order_id not in (select order_id from {sql})")
             if lost:
-                text = f"has {lost:,} rows whose order is missing; they were left out"
+                text = f"has {many(lost, 'row')} whose order is missing; left out"
                 lines.findings.append(Finding("order_lines", text, lost))
         joined = (
             f"select {kept}, o.customer, o.timestamp, o.currency from ({lines.sql}) l join {sql} o using (order_id)"
@@ -228,7 +228,7 @@ class _Builder:
             f"count(*) filter ({at} > {self.manifest['built_at']}) from t_{name}"
         ).fetchall()[0]
         if future:
-            text = f"has {future:,} rows in the future; they are left out (give as_of= to look further)"
+            text = f"has {many(future, 'row')} in the future; left out (give as_of= to look further)"
             self.findings.append(Finding(name, text, future))
         kinds = self.encoder.vocabularies(name, kinds)
         columns = {c: k for c, k in kinds.items() if c != when}
@@ -239,9 +239,7 @@ class _Builder:
         sorter.scatter(rows.to_arrow_reader(250_000))
         seen = sorter.gather()
         if seen["doubles"] and name in DOUBLED:
-            text = (
-                f"has {seen['doubles']:,} rows that look like the one before (customer, moment, words); they were kept"
-            )
+            text = f"has {many(seen['doubles'], 'row')} looking like the one before (customer, moment, words); kept"
             self.findings.append(Finding(name, text, seen["doubles"]))
         self.manifest["tables"][name] = {
             "rows": seen["rows"], "low": low, "high": high, "future": future, "ties": seen["ties"],
