@@ -21,12 +21,12 @@ HERE = Path(__file__).resolve()
 sys.path[:0] = [str(HERE.parent), str(HERE.parents[1])]
 import rivals  # noqa: E402
 
-EVENTS_EACH = 12  # events of a simulated customer, nearly
+EVENTS_EACH = 11.55  # events of a simulated customer, nearly
 COLUMNS = "customer_id, timestamp, touchpoint, channel, device"
 BIN = 0.0039  # width of a tally's bin: how far a median may lie from the exact one
 MEASURES = ("sessions", "transitions", "funnel")
-HOUSE = ("duckdb", "pandas", "toolkit.study.data", *(f"toolkit.journeys.{measure}" for measure in MEASURES))
-IMPORTS = {"make": HOUSE, "build": HOUSE, "toolkit": HOUSE, "sql": ("duckdb",), "pandas": ("pandas", "pyarrow.parquet")}
+HOUSE = ("toolkit.study.data", *(f"toolkit.journeys.{measure}" for measure in MEASURES))
+IMPORTS = {"build": ("duckdb", "toolkit.study.data"), "toolkit": HOUSE, "sql": ("duckdb",), "pandas": ("pandas",)}
 
 
 def make(folder: Path, events: int) -> dict:
@@ -35,7 +35,7 @@ def make(folder: Path, events: int) -> dict:
 
     from toolkit.simulate import write_data
 
-    shop = write_data(folder / "shop", customers=max(events // EVENTS_EACH, 1))
+    shop = write_data(folder / "shop", customers=max(round(events / EVENTS_EACH), 1))
     number = "cast(substr(customer_id, 2) as bigint) as customer_id"
     for kind, columns in (("string", COLUMNS), ("integer", COLUMNS.replace("customer_id", number))):
         source = f"select {columns} from '{shop / 'events.parquet'}'"
@@ -116,7 +116,7 @@ def run_case(folder: Path, case: str) -> dict:
     """Runs one case in this process; its imports are not counted."""
     engine, what = case.split(" ", 1)
     os.environ["JOURNEY_CACHE"] = str(folder / f"cache-{what if engine == 'build' else 'integer'}")
-    for module in IMPORTS[engine]:
+    for module in IMPORTS.get(engine, ()):
         import_module(module)
     before = time.process_time()
     if engine == "make":

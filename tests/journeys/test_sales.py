@@ -7,7 +7,7 @@ import toolkit as tk
 from tests.journeys.made import study
 from toolkit.errors import MissingData
 
-DAYS = ["2026-01-05", "2026-02-05", "2026-01-31T23:30", "2026-02-01", "2026-02-02", "2026-02-03", "2026-02-09"]
+DAYS = ["2026-01-05", "2026-02-05", "2026-01-31T23:30", "2026-02-02", "2026-02-01", "2026-02-03", "2026-02-09"]
 ORDERS = pd.DataFrame(
     {
         "order_id": list("abcdefg"),
