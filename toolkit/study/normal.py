@@ -305,8 +305,8 @@ class Normaliser:
                 text = f"has {many(n, 'row')} of {rows:,} without {name} (first at {at})"
                 advice = ". Fill it in, or name the right column with columns={…}." if fatal else ""
             else:
-                noun, advice = self._advice(name, example)
-                text = f"has {many(n, 'row')} of {rows:,} whose {name} is no {noun} (first at {at}: {example!r:.60})"
+                what_not, advice = self._advice(name, example)
+                text = f"has {many(n, 'row')} of {rows:,} whose {name} is {what_not} (first at {at}: {example!r:.60})"
             kept = "left out" if column.required else "read as no" if column.kind == "flag" else "unknown there"
             kept = "each counts as a unit of its own and as no customer" if own else kept
             self._find(text + ("" if fatal else f"; {kept}") + advice, n, "fatal" if fatal else "warning")
@@ -315,10 +315,12 @@ class Normaliser:
         """What an unreadable value is not, and what to do."""
         kind = self._kind(name)
         if kind == "moment" and example.replace(".", "", 1).isdigit():
-            return "moment", ". Seconds, milliseconds or days? Say so with pd.to_datetime(column, unit='s')."
+            return "no moment", ". Seconds, milliseconds or days? Say so with pd.to_datetime(column, unit='s')."
         if kind == "moment":
-            return "moment", ". Write moments as 2026-03-01 14:30."
-        return ("yes or no", ". Write true or false.") if kind == "flag" else ("number", ". Write numbers as 1234.5.")
+            return "no moment", ". Write moments as 2026-03-01 14:30."
+        if kind == "flag":
+            return "neither yes nor no", ". Write true or false."
+        return "no number", ". Write numbers as 1234.5."
 
     def _write(self, selects: dict[str, str]) -> None:
         kinds = {name: self._kind(name) for name in selects}

@@ -120,8 +120,8 @@ def _known_currency(code: str | None) -> str | None:
 def _until(store: Store, as_of: str | None, tz: ZoneInfo) -> int:
     """The end of observation: as told, else the last moment that is not in the future."""
     if as_of:
-        day = len(as_of) == 10
-        return moment_of(f"{as_of}T23:59:59.999999" if day else as_of, tz)
+        moment = moment_of(as_of, tz)  # a day that is none is said as it was written
+        return moment_of(f"{as_of}T23:59:59.999999", tz) if len(as_of) == 10 else moment
     tables = store.manifest["tables"]
     seen = [facts["high"] for facts in tables.values() if facts["high"] is not None]
     return tables["events"]["high"] or max(seen, default=0)

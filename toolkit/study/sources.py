@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import csv
+import errno
 import gzip
 import hashlib
+import re
 import zlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -16,6 +18,7 @@ from toolkit.schema import TABLES
 
 ENDINGS = (".parquet", ".csv", ".csv.gz", ".tsv", ".tsv.gz", ".json", ".jsonl", ".ndjson", ".jsonl.gz", ".ndjson.gz")
 SMALL_FILE = 16_000_000  # bytes up to which a file's content, not only its size and date, is fingerprinted
+FULL = ("no space left", "file too large", "quota", "requested and", "max_temp_directory_size")  # NumPy gives no errno
 ENOUGH = ("events", "orders")  # either is enough to start
 
 
@@ -191,8 +194,8 @@ def _is_csv(file: Path) -> bool:
 def _header(file: Path) -> tuple[list[str], str]:
     """The column names of a text file, and the delimiter that its first line uses most."""
     opener = gzip.open if file.name.endswith(".gz") else open
-    with opener(file, "rt", encoding="utf-8-sig") as handle:
-        line = handle.readline()
+    with opener(file, "rb") as handle:
+        line = handle.readline().decode("utf-8-sig")
     if "\0" in line:
         raise UnicodeDecodeError("utf-8", b"", 0, 1, "zero byte")
     if not line.strip():
@@ -243,9 +246,17 @@ def _converted(file: Path, target: Path, con) -> Path:
         return file
     try:
         con.execute(f"copy (select * from {_reader(file)}) to {quoted(target)} (format parquet)").fetchall()
-    except duckdb.InvalidInputException as error:
+    except duckdb.Error as error:
+        if disk_is_full(error):
+            raise
         raise DataError(_reason(file, error)) from None
     return target
+
+
+def disk_is_full(error: Exception) -> bool:
+    """Whether an error says that nothing more can be written."""
+    full = getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+    return full or any(words in str(error).lower() for words in FULL)
 
 
 def _reason(file: Path, error: Exception) -> str:
@@ -259,6 +270,14 @@ def _reason(file: Path, error: Exception) -> str:
         return f"{file.name} may not be read ({error.strerror}). Ask for the right to read it."
     if "state machine" in str(error):
         return f"{file.name} mixes line endings of Windows and Unix. Save it again with one kind."
-    told = [part for part in lines if "on Line" not in part and not part.startswith(("Original", "LINE", "Possible"))]
-    first = (told or ["it is damaged"])[0].replace(str(file), file.name).removeprefix("Invalid Input Error: ")
-    return f"{file.name} cannot be read{where}: {first[:200].rstrip('. ')}. Export it again, or mend it there."
+    return f"{file.name} cannot be read{where}: {gist(error, [file])}. Export it again, or mend it there."
+
+
+def gist(error: Exception, files: Iterable[Path | str]) -> str:
+    """What an error of another library says, without its kind, its advice and our paths."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    told = [line for line in lines if "on Line" not in line and not line.startswith(("Original", "LINE", "Possible"))]
+    text = re.sub(r"^(\w+ )+Error: ", "", (told or ["it is damaged"])[0])
+    for file in files:
+        text = text.replace(str(file), Path(file).name)
+    return text[:200].rstrip(". ")

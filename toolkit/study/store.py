@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import json
 import shutil
 import time
@@ -23,7 +22,7 @@ from toolkit.study.normal import OWN, WITH_CUSTOMER, Finding, Normal, Normaliser
 from toolkit.study.plausible import improbable, strangers, unknown_currencies
 from toolkit.study.purchases import ADDED_ROW, with_orders
 from toolkit.study.sort import UNKNOWN, Sorter
-from toolkit.study.sources import ENOUGH, Source, as_parquet, named, quoted, stamp
+from toolkit.study.sources import ENOUGH, Source, as_parquet, disk_is_full, gist, named, quoted, stamp
 
 VERSION = 2  # of the files; another version is another cache entry
 MEMORY = "250MB"
@@ -34,7 +33,6 @@ DOUBLED = (
     "exposures",
 )  # the other tables tell their rows apart by an id, or need not
 FOLDER = "\0"  # stands for the store's folder in SQL that is kept: the folder is renamed when all is built
-FULL = ("no space left", "file too large", "quota", "requested and", "max_temp_directory_size")
 
 
 def connect(folder: Path):
@@ -58,8 +56,7 @@ def build(sources: Mapping[str, Source], reading: Reading, catalogue: Catalogue,
         with connect(folder) as con:
             _Builder(con, sources, reading, catalogue, folder).build()
     except (OSError, duckdb.Error) as error:
-        full = getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-        if full or any(words in str(error).lower() for words in FULL):
+        if disk_is_full(error):
             free = shutil.disk_usage(folder).free / 1e9
             raise DataError(
                 f"The disk ran full while the data was sorted ({free:.1f} GB free in {folder.parent}). Free some "
@@ -67,8 +64,8 @@ def build(sources: Mapping[str, Source], reading: Reading, catalogue: Catalogue,
             ) from None
         if isinstance(error, OSError):
             raise
-        reason = str(error).splitlines()[0].rstrip(". ")
-        raise DataError(f"The tables cannot be read: {reason}. Export them again.") from error
+        files = [file for source in sources.values() for file in source.files]
+        raise DataError(f"The tables cannot be read: {gist(error, files)}. Export them again.") from error
 
 
 class _Builder:
@@ -150,7 +147,7 @@ class _Builder:
         seen = self.con.execute(f"select count(*) - count(distinct {key}) from ({normal.sql})").fetchall()[0][0]
         if seen:
             normal.sql = f"select * from ({normal.sql}) qualify row_number() over (partition by {key} order by row) = 1"
-            text = f"has {many(seen, 'row')} repeating a {key}; the first of each kept"
+            text = f"has {many(seen, 'row')} with the {key} of an earlier row; the first of each kept"
             normal.findings.append(Finding(normal.table, text, seen))
 
     def _lines(self, lines: Normal, orders: Normal | None) -> Normal:
@@ -201,13 +198,10 @@ class _Builder:
             f"select customer::varchar as customer, hash, not {made} as known from cust order by pos"
         ).to_arrow_table()
         hashes, known = (ids.column(name).to_numpy(zero_copy_only=False) for name in ("hash", "known"))
-        if strange := self._one(
-            f"select count(*) from cust where starts_with(customer::varchar, {quoted(OWN)}) and not {made}"
-        ):
-            text = (
-                f"{strange:,} customer ids begin with the character U+E000, which is kept for rows without a customer."
-            )
-            raise DataError(f"{text} Write these ids without it.")
+        kept = f"starts_with(customer::varchar, {quoted(OWN)}) and not {made}"
+        if strange := self._one(f"select count(*) from cust where {kept}"):
+            text = f"The ids of {many(strange, 'customer')} begin with the character U+E000"
+            raise DataError(f"{text}, which is kept for rows without a customer. Write them without it.")
         hashes.tofile(self.folder / "hash.bin")
         known.tofile(self.folder / "known.bin")
         starts = np.searchsorted(hashes >> BUCKET_SHIFT, np.arange(BUCKETS + 1, dtype=np.uint64))
