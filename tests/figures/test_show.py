@@ -3,12 +3,16 @@
 import struct
 
 import matplotlib.pyplot as plt
+import pandas as pd
 import pytest
 
+import toolkit as tk
 from tests.reports.made import HOSTILE, Steps
 from toolkit.errors import UsageError
 from toolkit.figures import colour, plot, show, themed
 from toolkit.figures.show import DRAWN, markdown_text
+
+A_CART = {"customer_id": ["a"], "timestamp": ["2026-01-01"], "touchpoint": ["cart"]}
 
 
 def bars(result, ax):
@@ -50,6 +54,17 @@ def test_a_shown_figure_carries_its_description_and_a_caption_below():
 
 def test_a_figure_is_as_wide_as_the_pages_column_at_144_dots():
     assert struct.unpack(">I", show(Steps()).png[16:20]) == (1008,)
+
+
+def test_where_there_is_nothing_to_draw_the_gap_is_shown():
+    one_event = tk.open_data(pd.DataFrame(A_CART), small_cells=0)
+    gap = tk.attempt(tk.sales, one_event)
+    assert show(gap) is gap
+    empty = show(tk.transitions(one_event.between("2001-01-01", "2001-02-01")))
+    assert empty.say()[0].startswith("Transitions cannot be shown: nothing of it falls in the period")
+    alone = show(tk.touchpoints(one_event))
+    assert alone.say()[0].startswith("This comparison cannot be shown") and "the shop's order export" in alone.say()[0]
+    assert plt.get_fignums() == []
 
 
 def test_axes_of_ones_own_need_words_of_ones_own():

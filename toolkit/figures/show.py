@@ -100,6 +100,9 @@ def show(result, *, alt: str | None = None, caption: str | None = None) -> Figur
         return result
     said = result.say() if hasattr(result, "say") else []
     measure = getattr(getattr(result, "definition", None), "measure", "")
+    if hasattr(result, "rows") and not result.rows():
+        reason = f"{measure} cannot be shown: nothing of it falls in the period, or no group is large enough."
+        return Missing(reason=reason, definition=result.definition)
     if not (alt or said):
         raise UsageError("This figure has no words of its own; describe it with alt='…'.")
     try:

@@ -65,7 +65,8 @@ def record(name: str, value, *, of: str = "", at: dict | None = None, kind: str 
     figure = {"name": safe_text(name)} | figure | {"n": n, "kind": kind, "currency": row.get("currency")}
     figure["note"] = getattr(value, "note", "")
     locale = getattr(getattr(value, "definition", None), "locale", "en")
-    shown = " ".join(filter(None, [show_number(figure["value"], kind, locale), figure["currency"]]))
+    money = figure["currency"] if figure["value"] is not None else None
+    shown = " ".join(filter(None, [show_number(figure["value"], kind, locale), money]))
     bounds = show_interval(figure["value"], (figure["low"], figure["high"]), kind, locale)
     inner = f'<strong>{escape(shown)}</strong><span class="interval">{escape(bounds)}</span>'
     html = f'<p class="recorded"><span class="name">{escape(figure["name"])}</span> {inner}</p>'

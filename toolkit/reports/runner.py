@@ -81,7 +81,11 @@ def run_report(plan: Plan, say: Callable[[str], None] = lambda line: None) -> Ru
     settled = settle(notebooks, plan.given, plan.shared)
     made_at = datetime.now(UTC)
     home = plan.out / folder_name(plan.study)
-    home.mkdir(parents=True, exist_ok=True)
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        problem = f"'{plan.out}' cannot be written to ({error.strerror}); give another --out."
+        raise UsageError(problem) from error
     with held(home):
         folder = new_folder(home, plan.shared.get("as_of") or f"{made_at:%Y-%m-%d}")
         with tempfile.TemporaryDirectory(prefix="journey-") as scratch:
