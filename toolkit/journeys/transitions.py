@@ -46,23 +46,21 @@ def count_transitions(part: Part, *, gap: int | None) -> TransitionCounts:
     """
     table, v = part.table, len(part.words("touchpoint"))
     first = table.first if gap is None else session_starts(table, gap)
-    seen = part.anchored(table.time[np.flatnonzero(first)])[np.cumsum(first) - 1] if len(table) else first
-    code = table["touchpoint"].astype(np.int64)
-    last = np.append(first[1:], True) if len(table) else first
-    inner = seen[1:] & ~first[1:]
-    key = (code[:-1] * (v + 1) + code[1:])[inner]
-    waits = np.diff(table.time)[inner] / 1e6
-    begin, end = v * (v + 1) + code[first & seen], code[last & seen] * (v + 1) + v
-    inside, entering, leaving = (table.customer[1:][inner], table.customer[first & seen], table.customer[last & seen])
-    size = (v + 1) * (v + 1)
-    pairs = sum(np.bincount(keys, minlength=size) for keys in (key, begin, end))
-    owners = [(inside, key), (entering, begin), (leaving, end)]
-    customers = sum(distinct_per_key(owner, keys, size) for owner, keys in owners)
+    starts = np.flatnonzero(first)
+    runs, begun = np.diff(starts, append=len(table)), part.anchored(table.time[starts])
+    seen, ends = np.repeat(begun, runs), (starts + runs)[begun] - 1
+    code = table["touchpoint"].astype(np.int32)
+    before = np.append(np.int32(v), code[:-1])[: len(code)]
+    before[starts] = v
+    key, inner = (before * (v + 1) + code)[seen], ~first[seen]
+    leaving, owner, size = code[ends] * (v + 1) + v, table.customer, (v + 1) * (v + 1)
+    pairs = np.bincount(key, minlength=size) + np.bincount(leaving, minlength=size)
+    customers = distinct_per_key(owner[seen], key, size) + distinct_per_key(owner[ends], leaving, size)
     return TransitionCounts(
         pairs=pairs.reshape(v + 1, v + 1),
         customers=customers.reshape(v + 1, v + 1),
-        waits=Tally.of(key, waits),
-        passing=int(table.per_customer(first & seen).astype(bool).sum()),
+        waits=Tally.of(key[inner], np.diff(table.time, prepend=0)[seen][inner] / 1e6),
+        passing=int(np.count_nonzero(np.bincount(owner[ends]))),
     )
 
 
