@@ -82,11 +82,8 @@ def best(pages: list[dict]) -> list[dict]:
 
 def line(figure: dict, locale: str) -> dict:
     """One headline figure as the front page shows it."""
-    kind, value, money = (
-        figure["kind"],
-        figure["value"],
-        f" {figure['currency']}" if figure["currency"] and value is not None else "",
-    )
+    kind, value = figure["kind"], figure["value"]
+    money = f" {figure['currency']}" if figure["currency"] and value is not None else ""
     shown = {"name": figure["name"], "title": figure["title"], "link": figure["page"], "note": figure["note"]}
     shown["value"] = show_number(value, kind, locale) + money
     shown["interval"] = show_interval(value, (figure["low"], figure["high"]), kind, locale)
