@@ -9,11 +9,13 @@ from toolkit.results import Definition, Result
 from toolkit.schema import TABLES
 from toolkit.shown import show_number
 from toolkit.study.clock import DAY, shown
+from toolkit.study.encode import OTHERS
 from toolkit.study.purchases import CANCELLED, NO_ORDER
 
 if TYPE_CHECKING:
     from toolkit.study.data import Data
 
+SEVERITY = ("warning", "note")  # the order in which findings are shown
 ENOUGH_TIES = 0.2  # share of events at the moment of the one before, above which the clock is coarse
 
 
@@ -56,7 +58,8 @@ def findings_of(data: Data) -> Check:
             info = data.tables[name]
             span = f", {info.first_at[:10]} to {info.last_at[:10]}" if info.first_at and info.last_at else ""
             found.append(_row(name, f"is there{span}", info.rows, "there"))
-    seen = manifest["findings"] + [finding for finding in _of_settings(data)]
+    seen = [*_of_settings(data), *manifest["findings"]]
+    seen.sort(key=lambda finding: (SEVERITY.index(finding["severity"]), [*TABLES].index(finding["table"])))
     found += [_row(f["table"], f["text"], f["n"], f["severity"]) for f in seen]
     card = data.definition("Tables and findings", unit="input rows")
     return Check(found=tuple(found), definition=card)
@@ -76,23 +79,23 @@ def _of_settings(data: Data) -> list[dict]:
 
     if manifest["assumed_tz"] and not data.tz_given:
         table = "events" if "events" in data.tables else next(iter(data.tables))
-        told = "have moments without a time zone; UTC was assumed (name the zone, such as Europe/Copenhagen)"
+        told = "has moments without a time zone; UTC was assumed (name the zone, such as Europe/Copenhagen)"
         add(table, told, manifest["input_rows"][table])
     if events["rows"] and events["ties"] / events["rows"] > ENOUGH_TIES:
         share = show_number(events["ties"] / events["rows"], "rate", data.locale)
-        add("events", f"are coarse in time: {share} stand at the moment of the one before", events["ties"], "note")
+        add("events", f"is coarse in time: {share} stand at the moment of the one before", events["ties"], "note")
     last = events["high"]
     if last is not None and data.observed_until - last > 2 * DAY:
         end, days = shown(last, data.zone)[:10], (data.observed_until - last) // DAY
-        text = f"end {end}, {days} days before as_of; the days between count as quiet"
+        text = f"ends {end}, {days} days before as_of; the days between count as quiet"
         add("events", text, 0)
-    ours = (CANCELLED, NO_ORDER)
+    ours = (CANCELLED, NO_ORDER, OTHERS)
     unplaced = data.catalogue.coverage([t for t in data.vocabulary("touchpoint") if t not in ours]).unplaced
     if unplaced:
         listed = ", ".join(unplaced[:6]) + (" …" if len(unplaced) > 6 else "")
         add(
             "events",
-            f"have touchpoints the catalogue does not place in a stage ({listed}); place them in a catalogue.toml",
+            f"has touchpoints the catalogue does not place in a stage ({listed}); place them in a catalogue.toml",
             len(unplaced),
             "note",
         )
