@@ -49,7 +49,8 @@ def _shop(con, orders: Normal) -> None:
         f"create temp table shop as select row, customer, timestamp, {cancelled} as cancelled "
         f"from ({orders.sql}) where customer::varchar not like chr(57344) || '%' and revenue >= 0"
     ).fetchall()
-    refunds = con.execute(f"select count(*) filter (revenue < 0) from ({orders.sql})").fetchall()[0][0]
+    refund = f"revenue < 0 and not {cancelled}"
+    refunds = con.execute(f"select count(*) filter ({refund}) from ({orders.sql})").fetchall()[0][0]
     if refunds:
         text = f"has {many(refunds, 'row')} of negative revenue; refunds, not purchases"
         orders.findings.append(Finding("orders", text, refunds))
