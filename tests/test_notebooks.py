@@ -32,7 +32,7 @@ MUST_DRAW = {  # on the samples: section, and the forms in which it must show so
         "Which touchpoints do customers meet?": {"table"},
         "What do those who convert meet that others do not?": {"figure"},
         "How does the attention spread over the stages?": {"table"},
-        "How long do they stay?": {"figure", "table"},
+        "How much do they do in a visit?": {"figure", "table"},
         "What follows what?": {"figure", "table"},
     },
     "04-conversion": {
@@ -40,7 +40,7 @@ MUST_DRAW = {  # on the samples: section, and the forms in which it must show so
         "Who finds it harder than the others?": {"figure", "table"},
         "Does the rule matter?": {"table"},
         "Where do they go inside a visit?": {"figure"},
-        "What is it worth?": {"figure", "table"},
+        "What is it worth?": {"figure"},
     },
 }
 ASIDE = {"The figures this report keeps", "What could make this wrong, and what to do next"}

@@ -168,7 +168,14 @@ class _Table(NamedTuple):
             if not any(key in (f"{value}_low", f"{value}_high") for value in merged)
         ]
         more = len(rows) - result.shown_rows
-        return cls(columns, f"and {more} more rows; to_frame() has all" if more > 0 else "" if columns else "(no rows)")
+        return cls(
+            columns,
+            f"and {more} more rows; the notebook has all with to_frame()"
+            if more > 0
+            else ""
+            if columns
+            else "(no rows)",
+        )
 
     def text(self) -> list[str]:
         lines = ["  ".join(line).rstrip() for line in zip(*(column.text() for column in self.columns), strict=True)]

@@ -169,7 +169,7 @@ class _Form(NamedTuple):
         if kind in ("days", "seconds"):
             return cls._duration(size, 86_400 if kind == "days" else 1)
         if kind in ("count", "money", "p"):
-            return cls(1, {"count": 0, "money": 2, "p": 3}[kind])
+            return cls(1, {"count": 0, "money": 2 if size < 1_000 else 0, "p": 3}[kind])
         return cls(1, _decimals(size, significant=4), signed=kind == "diff", trim=True)
 
     @classmethod

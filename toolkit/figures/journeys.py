@@ -11,6 +11,7 @@ from toolkit.results import safe_text
 from toolkit.shown import show_number
 
 MOST_BARS = 16
+OTHERS = "all others"
 MOST_PLACES = 9
 LONGEST = 10  # events of a session; longer ones stand together
 
@@ -69,22 +70,24 @@ def draw_transitions(result, ax) -> None:
     for row in rows:
         busy[row["from"]] = busy.get(row["from"], 0) + row["n_transitions"]
     names = sorted((name for name in busy if name != START), key=lambda name: -busy[name])[:MOST_PLACES]
-    across = [START, *names], [*names, END]
+    across = [START, *names], [*names, END, OTHERS]
     share = {(row["from"], row["to"]): row["out_share"] for row in rows}
-    grid = np.array([[share.get((a, b), 0.0) for b in across[1]] for a in across[0]])
+    grid = np.array([[share.get((a, b), 0.0) for b in [*names, END]] for a in across[0]])
+    grid = np.column_stack([grid, np.clip(1 - grid.sum(axis=1), 0, 1)])
     ax.get_figure().set_size_inches(STEP, 6.4)
     text = np.array([[f"{100 * value:.0f}" if value >= 0.005 else "" for value in line] for line in grid])
     look = {"cmap": "Blues", "cbar": False, "linewidths": 1, "linecolor": "white", "annot_kws": {"size": 10}}
     sns.heatmap(grid, ax=ax, vmin=0, vmax=max(grid.max(), 0.01), annot=text, fmt="", **look)
     ax.set_xticks(np.arange(len(across[1])) + 0.5, [_short(name) for name in across[1]], rotation=35, ha="right")
     ax.set_yticks(np.arange(len(across[0])) + 0.5, [_short(name) for name in across[0]], rotation=0)
-    ax.set(xlabel="goes on to (percent of what leaves)", ylabel="from")
+    ax.set(xlabel=f"goes on to (percent of what leaves; the {len(names)} busiest of {len(busy)})", ylabel="from")
     ax.grid(visible=False)
 
 
 def draw_touchpoints(result, ax) -> None:
     """Share of converting and of other customers who met each touchpoint, widest reach first."""
     known = [row for row in result.rows() if row["converting_share"] == row["converting_share"]]
+    known = [row for row in known if row["touchpoint"] not in result.goal]  # all who converted met the goal
     rows = [row for row in known if row["other_share"] == row["other_share"]][:MOST_BARS]
     if not rows:
         source = "the shop's order export, a touchpoint the catalogue knows as purchase, or more customers"

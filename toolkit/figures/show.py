@@ -83,7 +83,7 @@ def show(result, *, alt: str | None = None, caption: str | None = None) -> Figur
     Args:
         result: what a measure returned, or Axes already drawn (then `alt` is needed).
         alt: the figure in words, for those who cannot see it. Left out: the measure, and the result read aloud.
-        caption: what to see, as Markdown. Left out: the result's first sentence.
+        caption: what to see, as Markdown. Left out: the result read aloud.
 
     Returns:
         A display object; the last line of a cell shows it. Where there is nothing to draw, a `Missing` result:
@@ -113,7 +113,7 @@ def show(result, *, alt: str | None = None, caption: str | None = None) -> Figur
     canvas, held = axes.get_figure(), BytesIO()
     canvas.savefig(held, format="png", dpi=DPI)
     plt.close(canvas)
-    caption = markdown_text(said[0] if said else "") if caption is None else caption
+    caption = markdown_text(" ".join(said)) if caption is None else caption
     return Figure(held.getvalue(), safe_text(alt or f"{measure}: {' '.join(said)}", 1000), caption, safe_text(measure))
 
 

@@ -72,7 +72,9 @@ class Activity(Result):
         locale, rows = self.definition.locale, self.counts.rows
         n, days = show_number(int(rows.sum()), "count", locale), show_number(len(self.days), "count", locale)
         typical = show_number(float(np.median(rows)), "count", locale)
-        said = [f"{n} {self.what} on {days} days, {typical} on a typical day."]
+        if not rows.sum():
+            return [f"There are no {self.what} in the period."]
+        said = [f"{n} {self.what} in {days} days, {typical} on a typical day."]
         if not self.silent:
             return [*said, f"No day is without {self.what}."]
         listed = ", ".join(self.silent[:3]) + (" …" if len(self.silent) > 3 else "")

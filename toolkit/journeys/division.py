@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -105,5 +105,8 @@ def division(data: Data, attribute: str) -> Division:
         attribute=attribute,
         words=data.vocabulary(attribute, "customers"),
         small_cells=data.small_cells,
-        definition=data.definition(f"Customers by {attribute}", unit="customer", denominator="customers with an id"),
+        definition=replace(
+            data.definition(f"Customers by {attribute}", unit="customer", denominator="customers with an id"),
+            period="not limited: all customers of the study",
+        ),
     )

@@ -13,6 +13,7 @@ from toolkit.journeys.chains import NOWHERE, Search, chains, step_rows
 from toolkit.journeys.coverage import need_events
 from toolkit.journeys.funnel_result import Funnel
 from toolkit.journeys.ties import tied
+from toolkit.results import Definition
 from toolkit.schema import TABLES
 from toolkit.shown import show_number
 from toolkit.study.clock import duration
@@ -53,7 +54,7 @@ class FunnelCounts(Additive):
     """What a funnel adds up to; g groups (the last one: unknown), k steps.
 
     Attributes:
-        seen: int64 customers with any event.
+        seen: int64 customers with any event in the period.
         reached: g × k int64 customers by deepest step reached, all entries.
         matured: the same over entries that had the whole window.
         pending: g int64 customers not through whose latest entry still has time.
@@ -90,7 +91,7 @@ def count_funnel(
     group, groups = _groups(part, by)
     waiting = young & (found[:, -1] == NOWHERE)
     return FunnelCounts(
-        seen=int((table.sizes > 0).sum()),
+        seen=int((table.per_customer(part.anchored(table.time)) > 0).sum()),
         reached=_by_depth(found, group, groups),
         matured=_by_depth(matured, group, groups),
         pending=np.bincount(group(found[waiting, 0], waiting), minlength=groups),
@@ -196,19 +197,38 @@ def funnel(
     words = [word for step in named for word in step]
     code = dict(zip(words, data.codes(words), strict=True))
     codes = [tuple(code[word] for word in step) for step in named]
-    counts = run(data, count_funnel, steps=codes, window=duration(within), rules=rules, by=by)
+    other = replace(rules, entry="first" if rules.entry == "best" else "best")
+    settings = {"steps": codes, "window": duration(within), "by": by}
+    counts, others = (run(data, count_funnel, rules=rule, **settings) for rule in (rules, other))
     words = () if by is None else (data.vocabulary(by, "customers") or data.vocabulary(by))
-    card = data.definition(
-        "Funnel",
+    return Funnel(
+        counts=counts,
+        other=others,
+        other_entry=ENTRIES[other.entry],
+        steps=tuple(" / ".join(step) for step in named),
+        by=by,
+        words=words,
+        small_cells=data.small_cells,
+        definition=_card(data, within, rules, by, notes + _guards(counts, within, data)),
+    )
+
+
+def _card(data: Data, within: str, rules: FunnelRules, by: str | None, notes: list[str]) -> Definition:
+    steps = "of entered: matured entries; of previous: those at the step before; of all: everyone seen in the period"
+    groups = "matured entries of the group"
+    how = "Intervals: Wilson, 95 %" + ("; times: all chains, matured or not" if by is None else "")
+    if by is not None:
+        how += "; difference from the rest: Newcombe, 95 %, not adjusted; p: of that interval, Holm over the groups"
+    measure = "Funnel" + (f" by {by}" if by else "") + (", first entry" if rules.entry == "first" else "")
+    return data.definition(
+        measure,
         unit="customer",
         population="customers whose entry lies in the period; rates: entries that had the whole window (matured)",
         window=f"{within} from entry, inclusive; steps may fall after the period",
-        denominator="of entered: matured entries; of previous: those at the step before; of all: everyone seen",
-        rules=f"{ENTRIES[rules.entry]}; in order, others may lie between; {TIES[rules.ties]}. Intervals: Wilson, 95 %",
-        notes=tuple(notes + _guards(counts, within, data)),
+        denominator=groups if by else steps,
+        rules=f"{ENTRIES[rules.entry]}; in order, others may lie between; {TIES[rules.ties]}. {how}",
+        notes=tuple(notes),
     )
-    shown = tuple(" / ".join(step) for step in named)
-    return Funnel(counts=counts, steps=shown, by=by, words=words, small_cells=data.small_cells, definition=card)
 
 
 def _can_divide(data: Data, by: str | None) -> None:

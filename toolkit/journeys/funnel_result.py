@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
@@ -26,6 +27,8 @@ class Funnel(Result):
 
     Attributes:
         counts: what was counted.
+        other: the same by the other entry rule.
+        other_entry: that rule in words.
         steps: names of the steps.
         by: what it is broken down by, or None.
         words: names of the groups; the counts have one group more, the unknown.
@@ -34,13 +37,22 @@ class Funnel(Result):
     """
 
     counts: FunnelCounts
+    other: FunnelCounts
+    other_entry: str
     steps: tuple[str, ...]
     by: str | None
     words: tuple[str, ...]
     small_cells: int
     definition: Definition
 
-    columns: ClassVar = {"of_entered_rate": "of entered", "of_previous_rate": "of previous", "of_all_share": "of all"}
+    columns: ClassVar = {
+        "median_seconds": "since previous (median)",
+        "conversion_rate_diff": "against the rest",
+        "n_entered": "matured",
+        "of_entered_rate": "of entered",
+        "of_previous_rate": "of previous",
+        "of_all_share": "of all",
+    }
 
     def rows(self) -> list[dict]:
         """One row per step, or with `by` one row per group."""
@@ -133,7 +145,9 @@ class Funnel(Result):
         """The conversion of matured entries: rate with interval, entered and converted."""
         matured = _reached(self.counts.matured.sum(axis=0))
         rates = _rates(matured[-1:], matured[:1])
-        return {"n_entered": int(matured[0]), "n_converted": int(matured[-1]), **_named("conversion_rate", rates, 0)}
+        what = f"{self.steps[0]} to {self.steps[-1]}, {self.definition.window.split(',')[0]}"
+        counts = {"n_entered": int(matured[0]), "n_converted": int(matured[-1])}
+        return counts | _named("conversion_rate", rates, 0) | {"what": what}
 
     def interval(self, level: float = 0.95) -> Interval:
         """Wilson interval of the conversion of matured entries."""
@@ -155,47 +169,81 @@ class Funnel(Result):
             "all": self.counts.seen,
         }
 
-    def worst_step(self) -> dict | None:
-        """The row of the step that fewest of those before it reach; None when no rate is known."""
-        known = [row for row in self.step_rows()[1:] if row["of_previous_rate"] == row["of_previous_rate"]]
-        return min(known, key=lambda row: row["of_previous_rate"]) if known else None
-
     def say(self) -> list[str]:
         """Conversion with its interval; the step with the largest loss; the group that differs most."""
         locale, row = self.definition.locale, self.headline
         if row["conversion_rate"] != row["conversion_rate"]:
             return [self.note or "No conversion rate is known."]
-        rate = show_number(row["conversion_rate"], "rate", locale)
-        band = show_interval(
-            row["conversion_rate"], (row["conversion_rate_low"], row["conversion_rate_high"]), "rate", locale
-        )
-        n = show_number(row["n_entered"], "count", locale)
-        said = [f"{rate} ({band}) of the {n} customers who began with {self.steps[0]} reached {self.steps[-1]}."]
-        worst = self.worst_step()
-        if worst and len(self.steps) > 2:
-            before = self.steps[self.steps.index(worst["step"]) - 1]
-            lost = 1 - worst["of_previous_rate"]
-            most, least = (1 - worst[f"of_previous_rate_{end}"] for end in ("low", "high"))
-            share, band = show_number(lost, "rate", locale), show_interval(lost, (least, most), "rate", locale)
-            said.append(f"The largest loss is from {before} to {worst['step']}: {share} ({band}) do not go on.")
+        rate, n = self._rate(row["conversion_rate"], _bounds(row)), show_number(row["n_entered"], "count", locale)
+        said = [f"{rate} of the {n} customers who began with {self.steps[0]} reached {self.steps[-1]}."]
+        said += [self._say_loss(), self._say_rule()]
         if pending := int(self.counts.pending.sum()):
             n = show_number(pending, "count", locale)
-            said.append(f"{n} customers are still on the way: their window is open, and they are not counted as lost.")
+            said.append(f"{n} customers are still on their way: their latest entry has not had its whole window yet.")
+        said = [sentence for sentence in said if sentence]
         return [*self._say_groups(), *said] if self.by else said
+
+    def _say_loss(self) -> str:
+        """The largest loss between two steps, and the next if chance could have ordered them."""
+        rows = self.step_rows()
+        losses = [
+            (f"from {before['step']} to {row['step']}", 1 - row["of_previous_rate"], _turned(row))
+            for before, row in pairwise(rows)
+            if row["of_previous_rate"] == row["of_previous_rate"]
+        ]
+        if len(losses) < 2:
+            return ""
+        first, second = sorted(losses, key=lambda loss: -loss[1])[:2]
+        said = f"The largest loss is {first[0]}: {self._rate(*first[1:])} of those at the step before do not go on"
+        close = second[2][1] >= first[2][0]
+        return f"{said}; {second[0]} it is {self._rate(*second[1:])}." if close else f"{said}."
+
+    def _say_rule(self) -> str:
+        """What the other entry rule would have said."""
+        other = replace(self, counts=self.other, by=None).headline
+        low, high = other["conversion_rate_low"], other["conversion_rate_high"]
+        rate = self._rate(other["conversion_rate"], (low, high))
+        return f"By {self.other_entry} it would be {rate}: quote the rule with the rate."
+
+    def _rate(self, value: float, bounds: tuple[float, float]) -> str:
+        locale = self.definition.locale
+        band = show_interval(value, bounds, "rate", locale)
+        return show_number(value, "rate", locale) + (f" ({band})" if band else "")
 
     def _say_groups(self) -> list[str]:
         rows = [row for row in self.group_rows() if row.get("p_adjusted", 1) < 0.05]
         if not rows:
             return [f"No group by {self.by} differs from the rest by more than chance allows."]
         row = max(rows, key=lambda r: abs(r["conversion_rate_diff"]) * r["n_entered"])
+        gap, side = self._gap(row)
+        rate = self._rate(row["conversion_rate"], _bounds(row))
+        said = f"With {self.by} {row[self.by]} {rate} convert, {gap} {side} the rest"
+        twin = next((r for r in replace(self, counts=self.other).group_rows() if r[self.by] == row[self.by]), None)
+        if twin and twin["p_adjusted"] < 0.05 and (twin["conversion_rate_diff"] < 0) == (side == "below"):
+            return [f"{said}."]
+        if twin is None or twin["conversion_rate_diff"] != twin["conversion_rate_diff"]:
+            return [f"{said}; by {self.other_entry} it is not known."]
+        gap, side = self._gap(twin)
+        return [
+            f"{said}; but by {self.other_entry} only {gap} {side}, which chance can explain: do not build on it yet."
+        ]
+
+    def _gap(self, row: dict) -> tuple[str, str]:
+        """How far a group lies from the rest, as a size with interval, and on which side."""
         locale, diff = self.definition.locale, row["conversion_rate_diff"]
-        rate = show_number(row["conversion_rate"], "rate", locale)
-        gap = show_number(abs(diff), "points", locale).lstrip("+")
-        band = show_interval(
-            diff, (row["conversion_rate_diff_low"], row["conversion_rate_diff_high"]), "points", locale
-        )
-        side = "below" if diff < 0 else "above"
-        return [f"Customers with {self.by} {row[self.by]} convert at {rate}, {gap} {side} the rest ({band})."]
+        bounds = [row["conversion_rate_diff_low"], row["conversion_rate_diff_high"]]
+        low, high = sorted(-bound if diff < 0 else bound for bound in bounds)
+        size = show_number(abs(diff), "points", locale).lstrip("+")
+        return f"{size} ({show_interval(abs(diff), (low, high), 'points', locale)})", "below" if diff < 0 else "above"
+
+
+def _bounds(row: dict) -> tuple[float, float]:
+    return row["conversion_rate_low"], row["conversion_rate_high"]
+
+
+def _turned(row: dict) -> tuple[float, float]:
+    """Bounds of the share that does not go on."""
+    return 1 - row["of_previous_rate_high"], 1 - row["of_previous_rate_low"]
 
 
 def _reached(by_depth: np.ndarray) -> np.ndarray:

@@ -10,9 +10,9 @@ import numpy as np
 
 from toolkit.counts import Additive, by_bucket, distinct_per_key
 from toolkit.journeys.coverage import need_events
-from toolkit.journeys.sessions import session_starts
+from toolkit.journeys.sessions import own_pages, session_starts
 from toolkit.results import Definition, Result
-from toolkit.shown import show_number
+from toolkit.shown import show_interval, show_number
 from toolkit.stats.clusters import clustered_rate
 from toolkit.stats.shares import wilson
 from toolkit.study.clock import duration
@@ -21,6 +21,7 @@ from toolkit.study.engine import run
 from toolkit.study.table import Part
 
 NOT_PLACED = "(not placed)"
+FEW = "(met by too few customers to be shown)"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,7 +33,8 @@ class TouchpointCounts(Additive):
         customers: v int64 different customers.
         sessions: v int64 different sessions.
         entries: 1,024 × v int64 sessions that begin here.
-        bounces: 1,024 × v int64 of these, not engaged.
+        bounces: 1,024 × v int64 of these, of one event that is no conversion.
+        beginners: v int64 different customers with a session that begins here.
         met: 2 × v int64 customers who met it: those who did not convert, those who did (before they did).
         people: 2 int64 customers who did not convert, who did.
         channels: v × c int64 events by channel.
@@ -45,6 +47,7 @@ class TouchpointCounts(Additive):
     sessions: np.ndarray
     entries: np.ndarray
     bounces: np.ndarray
+    beginners: np.ndarray
     met: np.ndarray
     people: np.ndarray
     channels: np.ndarray
@@ -97,6 +100,7 @@ def _entries(part: Part, starts: np.ndarray, code: np.ndarray, key: Sequence[int
     return {
         "entries": by_bucket(bucket[mine], None, code[first][mine], v),
         "bounces": by_bucket(bucket[left], None, code[first][left], v),
+        "beginners": distinct_per_key(table.customer[first][mine], code[first][mine], v),
     }
 
 
@@ -129,8 +133,8 @@ class Touchpoints(Result):
         names: touchpoints, in the order of the counts.
         stages: stage of each, "" where neither the data nor the catalogue gives one.
         channels: names of the channels.
-        inviting: touchpoints from which something more is expected, so that leaving at once is a loss: those of our own
-            places before the purchase, not the messages that reach a customer.
+        goal: touchpoints that are the conversion.
+        own: touchpoints that are pages of our own, where leaving at once is a loss.
         small_cells: touchpoints met by fewer customers are not listed.
         definition: the card.
     """
@@ -139,45 +143,48 @@ class Touchpoints(Result):
     names: tuple[str, ...]
     stages: tuple[str, ...]
     channels: tuple[str, ...]
-    inviting: frozenset[str]
+    goal: tuple[str, ...]
+    own: tuple[str, ...]
     small_cells: int
     definition: Definition
 
-    columns: ClassVar = {"converting_share": "of converting", "other_share": "of others", "n_customers": "reach"}
+    columns: ClassVar = {
+        "n_customers": "customers",
+        "reach_share": "of all",
+        "n_begun": "begin here",
+        "converting_share": "of converting",
+        "other_share": "of others",
+        "load_seconds": "load (mean)",
+        "channel": "main channel",
+    }
 
     def rows(self) -> list[dict]:
         """One row per touchpoint, widest reach first.
 
-        Columns: touchpoint, stage, main channel, events, customers, share of all customers, sessions, bounce rate of
-        sessions that begin here, share of converting and of other customers who met it, mean load time.
+        Columns: customers who met it and their share of all, events, sessions with it and sessions that begin with it,
+        bounce rate of the latter, share of converting and of other customers who met it, mean load time, stage, and the
+        channel of most of its events.
         """
         counts, people = self.counts, self.counts.people
-        bounce, low, high = self._bounce()
-        met = {"converting_share": self._met(1), "other_share": self._met(0)}
+        shares = {"bounce_rate": self._bounce(), "converting_share": self._met(1), "other_share": self._met(0)}
         rows = []
-        for i, name in enumerate(self.names):
-            if counts.customers[i] < max(self.small_cells, 1):
-                continue
-            row = {"touchpoint": name, "stage": self.stages[i] or NOT_PLACED, "channel": self._channel(i)}
-            row |= {"n_events": int(counts.events[i]), "n_customers": int(counts.customers[i])}
-            row |= {"reach_share": float(counts.customers[i] / people.sum()), "n_sessions": int(counts.sessions[i])}
-            row |= {
-                "bounce_rate": float(bounce[i]),
-                "bounce_rate_low": float(low[i]),
-                "bounce_rate_high": float(high[i]),
-            }
-            for key, (share, least, most) in met.items():
-                row |= {key: float(share[i]), f"{key}_low": float(least[i]), f"{key}_high": float(most[i])}
+        for i in np.flatnonzero(counts.customers >= max(self.small_cells, 1)):
+            name = self.names[i]
+            row = {"touchpoint": name, "n_customers": int(counts.customers[i])}
+            row |= {"reach_share": float(counts.customers[i] / people.sum()), "n_events": int(counts.events[i])}
+            row |= {"n_sessions": int(counts.sessions[i]), "n_begun": int(counts.entries[:, i].sum())}
+            for key, values in shares.items():
+                row |= {f"{key}{end}": float(v[i]) for end, v in zip(("", "_low", "_high"), values, strict=True)}
             if counts.loads.any():
                 mean = counts.load[:, i].sum() / counts.loads[i] / 1000 if counts.loads[i] else np.nan
                 row["load_seconds"] = float(mean)
-            rows.append(row)
+            rows.append(row | {"stage": self.stages[i] or NOT_PLACED, "channel": self._channel(i)})
         return sorted(rows, key=lambda row: (-row["n_customers"], row["touchpoint"]))
 
     def _bounce(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Bounce rate by touchpoint, where enough sessions begin there; sessions of a customer belong together."""
+        """Bounce rate by touchpoint, where enough customers begin; sessions of a customer belong together."""
         rates = clustered_rate(self.counts.bounces, self.counts.entries)
-        enough = self.counts.entries.sum(axis=0) >= max(self.small_cells, 1)
+        enough = self.counts.beginners >= max(self.small_cells, 1)
         return tuple(np.where(enough, values, np.nan) for values in rates)
 
     def _met(self, who: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -218,11 +225,18 @@ class Touchpoints(Result):
         n = show_number(int(self.counts.people.sum()), "count", locale)
         many = f"{len(rows)} touchpoint{'s' * (len(rows) > 1)}"
         said = [f"Customers meet us at {many}; {top['touchpoint']} reaches most: {share} of {n}."]
-        left = [row for row in rows if row["bounce_rate"] == row["bounce_rate"] and row["touchpoint"] in self.inviting]
+        left = [row for row in rows if row["bounce_rate"] == row["bounce_rate"] and row["touchpoint"] in self.own]
         if left:
             worst = max(left, key=lambda row: row["bounce_rate_low"])
-            rate = show_number(worst["bounce_rate"], "rate", locale)
-            said.append(f"Sessions that begin with {worst['touchpoint']} are left at once most often ({rate}).")
+            bounds = worst["bounce_rate_low"], worst["bounce_rate_high"]
+            rate, band = (
+                show_number(worst["bounce_rate"], "rate", locale),
+                show_interval(worst["bounce_rate"], bounds, "rate", locale),
+            )
+            said.append(
+                f"Of the sessions that begin at a page of our own, those at {worst['touchpoint']} are left at once "
+                f"most often: {rate} ({band})."
+            )
         return [*said, f"{show_number(self.coverage, 'rate', locale)} of the events have a stage."]
 
 
@@ -286,15 +300,17 @@ def touchpoints(data: Data, *, goal: Sequence[str] | None = None, gap: str = "30
         window=f"a pause of more than {gap} begins a new session",
         denominator="reach: customers with an event; bounce: sessions that begin here; shares: customers who converted "
         f"({', '.join(goal) or 'no conversion is known'}), up to their first conversion, and customers who did not",
-        rules="bounce: under ten seconds, one event, no conversion. Intervals: Wilson, 95 %, for bounce allowing for "
-        "customers with several sessions. The shares are no effect: longer journeys meet more of everything",
+        rules="bounce: one event that is no conversion. Intervals: Wilson, 95 %, for bounce allowing for customers "
+        "with several sessions. The shares are no effect: who converts is watched up to that moment only, and who "
+        "stays longer meets more of everything. Load: mean",
     )
     return Touchpoints(
         counts=counts,
         names=names,
         stages=_stages(data, counts),
         channels=data.vocabulary("channel"),
-        inviting=frozenset(name for name in names if _inviting(data, name)),
+        goal=tuple(goal),
+        own=tuple(own_pages(data)),
         small_cells=data.small_cells,
         definition=card,
     )
@@ -315,8 +331,10 @@ def stages(inventory: Touchpoints) -> Stages:
         'Stages'
     """
     placed: dict[str, list[int]] = {}
-    for stage, n in zip(inventory.stages, inventory.counts.events.tolist(), strict=True):
-        placed.setdefault(stage or NOT_PLACED, []).append(n)
+    for row in inventory.rows():
+        placed.setdefault(row["stage"], []).append(row["n_events"])
+    if hidden := inventory.ledger["hidden"]:
+        placed[FEW] = [hidden]
     card = replace(inventory.definition, measure="Stages", denominator="events", rules="")
     return Stages(events=placed, definition=card)
 
@@ -327,11 +345,4 @@ def _stages(data: Data, counts: TouchpointCounts) -> tuple[str, ...]:
     return tuple(
         own[int(counts.stages[i].argmax())] if own and counts.stages[i].any() else data.catalogue.stage_of(name)
         for i, name in enumerate(names)
-    )
-
-
-def _inviting(data: Data, name: str) -> bool:
-    place = data.catalogue.place(name)
-    return (
-        place is not None and place.phase != "after" and place.family in ("website", "product page", "blog and content")
     )

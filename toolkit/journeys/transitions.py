@@ -71,12 +71,14 @@ class Transitions(Result):
     Attributes:
         counts: what was counted.
         names: touchpoints, in the order of the counts.
+        unit: "journey" or "session".
         small_cells: transitions of fewer customers are left out of the rows.
         definition: the card.
     """
 
     counts: TransitionCounts
     names: tuple[str, ...]
+    unit: str
     small_cells: int
     definition: Definition
 
@@ -124,11 +126,12 @@ class Transitions(Result):
             way = ways[0]
             share, n = show_number(way["out_share"], "rate", locale), show_number(way["n_transitions"], "count", locale)
             said.append(
-                f"The most frequent step is from {way['from']} to {way['to']}: {n} times, {share} of what follows."
+                f"The most frequent step within {self.unit}s is from {way['from']} to {way['to']}: {n} times, {share} "
+                f"of what follows {way['from']}."
             )
         if ends:
             share = show_number(ends[0]["in_share"], "rate", locale)
-            said.append(f"{share} of the journeys end at {ends[0]['from']}, more than anywhere else.")
+            said.append(f"{share} of the {self.unit}s end at {ends[0]['from']}, more than anywhere else.")
         return said
 
 
@@ -156,9 +159,10 @@ def transitions(data: Data, *, within: str | None = None) -> Transitions:
     return Transitions(
         counts=run(data, count_transitions, gap=duration(within) if within else None),
         names=data.vocabulary("touchpoint"),
+        unit="session" if within else "journey",
         small_cells=data.small_cells,
         definition=data.definition(
-            "Transitions",
+            "Transitions within sessions" if within else "Transitions",
             unit="transition",
             population=f"{'sessions' if within else 'journeys'} that began in the period",
             window=f"a pause of more than {within} ends a session" if within else "the whole journey",

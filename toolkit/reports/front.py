@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import datetime
 from functools import cache
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from toolkit.reports.record import provenance_lines
 from toolkit.shown import show_cell, show_interval, show_number
 
 SENTENCES = 5
+STALE = 7  # days of age above which the data is called old
 EARLIER = 1.5  # a page's first sentence weighs like the next page's second or third
 SIGNED = {"rate": "points", "points": "points", "rel": "points", "number": "diff", "diff": "diff"}
 
@@ -32,7 +34,7 @@ def write_front(folder: Path) -> None:
         "when": [("Period", period), *((name, moment(text, locale, tz)) for name, text in moments)],
         "figures": [line(figure, locale) for figure in ledger["figures"]],
         "compared": compared and moment(compared["until"], locale, tz),
-        "guards": guards(record["notebooks"]),
+        "guards": guards(record["notebooks"]) + old_data(record, ledger),
         "provenance": provenance_lines(about | {"versions": record["versions"]}) + asked(record),
     }
     save(folder / "index.html", render("front.html.j2", context))
@@ -87,7 +89,8 @@ def line(figure: dict, locale: str) -> dict:
     shown = {"name": figure["name"], "title": figure["title"], "link": figure["page"], "note": figure["note"]}
     shown["value"] = show_number(value, kind, locale) + money
     shown["interval"] = show_interval(value, (figure["low"], figure["high"]), kind, locale)
-    shown["n"] = "" if figure["n"] is None else f"n = {show_number(figure['n'], 'count', locale)}"
+    n = "" if figure["n"] is None else f"of {show_number(figure['n'], 'count', locale)}"
+    shown["n"] = " · ".join(filter(None, [figure.get("what", ""), n]))
     if moved := figure["change"]:
         by, up = moved["difference"], moved["difference"] > 0
         plain = f"{'+' if up else '-'}{show_number(abs(by), kind, locale)}"
@@ -118,6 +121,15 @@ def guards(pages: list[dict]) -> list[dict]:
         (page["notebook"], text): page for page in pages for guard in page.get("guards", []) for text in guard["texts"]
     }
     return [{"text": text, "title": page["title"], "link": page["page"]} for (_, text), page in found.items()]
+
+
+def old_data(record: dict, ledger: dict) -> list[dict]:
+    """A guard when the data ends long before the report was made, unless the past was asked for."""
+    made, until = (datetime.fromisoformat(text) for text in (record["made_at"], ledger["until"]))
+    days = (made - until).days
+    if days <= STALE or record["shared"].get("as_of"):
+        return []
+    return [{"text": f"The data ends {days} days before this report was made.", "title": "Age of the data", "link": ""}]
 
 
 def asked(record: dict) -> list[tuple[str, str]]:

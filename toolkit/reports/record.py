@@ -63,7 +63,7 @@ def record(name: str, value, *, of: str = "", at: dict | None = None, kind: str 
     figure = {end or "value": _known(row.get(f"{key}{'_' * bool(end)}{end}")) for end in ("", "low", "high")}
     n = next((_known(row[name]) for name in row if kind_of(name) == "count" and name != key), None)
     figure = {"name": safe_text(name)} | figure | {"n": n, "kind": kind, "currency": row.get("currency")}
-    figure["note"] = getattr(value, "note", "")
+    figure |= {"note": getattr(value, "note", ""), "what": safe_text(row.get("what", ""))}
     locale = getattr(getattr(value, "definition", None), "locale", "en")
     money = figure["currency"] if figure["value"] is not None else None
     shown = " ".join(filter(None, [show_number(figure["value"], kind, locale), money]))

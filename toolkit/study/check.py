@@ -39,10 +39,10 @@ class Check(Result):
         """How many findings need a look, and the largest."""
         wrong = [row for row in self.found if row["severity"] == "warning"]
         if not wrong:
-            return ["Nothing was found that would mislead: every row could be read."]
+            return ["Yes: every row could be read, and nothing was found that would mislead."]
         worst = max(wrong, key=lambda row: row["n_rows"])
         n = show_number(len(wrong), "count", self.definition.locale)
-        return [f"{n} finding{'s' * (len(wrong) > 1)} to look at; the largest: {worst['table']} {worst['finding']}."]
+        return [f"Yes, with {n} exception{'s' * (len(wrong) > 1)}; the largest: {worst['table']} {worst['finding']}."]
 
     @property
     def warnings(self) -> list[str]:
