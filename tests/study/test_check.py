@@ -30,16 +30,15 @@ def test_tables_come_first_then_warnings_then_notes_each_in_the_order_of_the_tab
 
 def test_what_needs_a_look_is_read_aloud_the_largest_first():
     check = opened(SUSPECT).check()
-    assert check.say() == [
-        "1 finding to look at; the largest: orders has 1 row of negative revenue; refunds, not purchases."
-    ]
+    (said,) = check.say()
+    assert said.endswith("the largest: orders has 1 row of negative revenue; refunds, not purchases.")
     assert check.warnings == ["orders has 1 row of negative revenue; refunds, not purchases"]
 
 
 def test_sound_data_is_said_to_be_sound():
-    assert opened(events(("a", "2026-01-01", "cart"))).check().say() == [
-        "Nothing was found that would mislead: every row could be read."
-    ]
+    check = opened(events(("a", "2026-01-01", "cart"))).check()
+    assert check.warnings == []
+    assert "every row could be read" in check.say()[0]
 
 
 @pytest.mark.parametrize(("same", "coarse"), [(3, True), (1, False)])

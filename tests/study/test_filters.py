@@ -104,6 +104,11 @@ def test_segments_that_meet_nobody_are_refused(data):
         data.segment({}, "x")
 
 
+def test_labels_are_for_groups_not_for_single_customers(data):
+    with pytest.raises(UsageError, match=r"segment has 40,000 different labels; give at most 32,000\."):
+        data.segment({str(i): str(i) for i in range(40_000)}, "1")
+
+
 def test_labels_become_an_attribute_to_break_down_by(data):
     labelled = data.labelled("kind", {"a": "x", "b": "y"})
     rows = tk.funnel(labelled, ["cart", "purchase"], within="27h", by="kind").rows()

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from tests.study.made import all_counts, events, findings, frame, opened, orders, touched
@@ -179,6 +180,23 @@ def test_columns_are_renamed_in_files_and_frames(tmp_path):
     write(tmp_path / "log.csv", text(theirs))
     for source in (theirs, tmp_path / "log.csv", {"events": theirs}):
         assert touched(opened(source, columns=ours, cache=False)) == touched(opened(EVENTS))
+
+
+def test_any_folder_name_will_do(tmp_path, monkeypatch):
+    odd = tmp_path / "O'Neil [2026] *? 🦊"
+    monkeypatch.setenv("JOURNEY_CACHE", str(odd / "cache"))
+    write(odd / "events.csv", text(EVENTS))
+    write(odd / "orders.jsonl", lines(ORDERS))
+    data = opened(odd)
+    assert data.store.folder.is_relative_to(odd)
+    assert [len(data.frame(name)) for name in TABLES] == [70, 20]
+
+
+def test_text_that_is_not_marked_as_text_is_read_as_text(tmp_path):
+    table = pa.Table.from_pandas(EVENTS, preserve_index=False)
+    binary = table.set_column(0, "customer_id", table["customer_id"].cast(pa.binary()))
+    pq.write_table(binary, tmp_path / "events.parquet")
+    assert same(all_counts(opened(tmp_path, cache=False))["sessions"], all_counts(opened(EVENTS))["sessions"])
 
 
 def test_unknown_columns_are_kept():

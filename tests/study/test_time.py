@@ -133,6 +133,13 @@ def test_random_moments_are_what_zoneinfo_says(tz, moments):
     assert utc(opened(naive, tz=tz, as_of="2070-01-01")) == expected
 
 
+def test_a_study_that_lies_in_the_future_needs_a_later_day():
+    rows = events(("a", "2190-01-01", "cart"))
+    with pytest.raises(UsageError, match=r"Every moment lies in the future\. Give as_of="):
+        opened(rows)
+    assert utc(opened(rows, as_of="2191-01-01")) == [micro("2190-01-01")]
+
+
 def test_changes_of_the_clock_are_found_to_the_second():
     found = changes(zone(COPENHAGEN), micro("2026-01-01"), micro("2026-12-31"))
     assert [shown(change.at, zone("UTC")) for change in found] == [

@@ -18,6 +18,7 @@ from toolkit.results import Definition
 from toolkit.schema import KEYED
 from toolkit.study.check import Check, findings_of
 from toolkit.study.clock import moment_of, shown, zone
+from toolkit.study.encode import MOST_WORDS
 from toolkit.study.normal import OWN, WITH_CUSTOMER
 from toolkit.study.sources import named, quoted
 from toolkit.study.store import FOLDER, Store, connect
@@ -184,6 +185,8 @@ class Data:
 
         pairs = {str(customer): str(word) for customer, word in labels.items() if word is not None and word == word}
         words = tuple(sorted(set(pairs.values())))
+        if len(words) > MOST_WORDS:
+            raise UsageError(f"{name} has {len(words):,} different labels; give at most {MOST_WORDS:,}.")
         codes = np.array([*map({word: i for i, word in enumerate(words)}.get, pairs.values()), -1], np.int16)
         place = pc.index_in(self.store.ids, pa.array(list(pairs), pa.string())).fill_null(len(pairs)).to_numpy()
         found = codes[place]

@@ -93,7 +93,8 @@ class Normaliser:
 
     def __init__(self, con, table: str, files: list[Path], reading: Reading):
         self.con, self.table, self.reading = con, table, reading
-        self.raw = f"read_parquet([{', '.join(quoted(f) for f in files)}], union_by_name=true, file_row_number=true)"
+        listed = ", ".join(quoted(file) for file in files)
+        self.raw = f"read_parquet([{listed}], union_by_name=true, file_row_number=true, binary_as_string=true)"
         self.row = "file_row_number" if len(files) == 1 else "(file_index::bigint << 40) + file_row_number"
         described = con.execute(f"describe select * exclude (file_row_number) from {self.raw}").fetchall()
         self.many = len(files) > 1
@@ -359,8 +360,8 @@ class Normaliser:
             found = {key: value for key, value in found.items() if seen[key]}
         else:
             return {}
-        cast = {"number": "try_cast({} as double)", "word": "nullif(({})::varchar, '')"}
-        return {key: cast[KNOWN_PROPERTIES[key]].format(value) for key, value in found.items()}
+        words = {key for key, kind in KNOWN_PROPERTIES.items() if kind == "word"}
+        return {key: f"nullif(({v})::varchar, '')" if key in words else _plain(v) for key, v in found.items()}
 
 
 def _plain(sql: str) -> str:

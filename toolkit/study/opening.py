@@ -124,4 +124,6 @@ def _until(store: Store, as_of: str | None, tz: ZoneInfo) -> int:
         return moment_of(f"{as_of}T23:59:59.999999", tz) if len(as_of) == 10 else moment
     tables = store.manifest["tables"]
     seen = [facts["high"] for facts in tables.values() if facts["high"] is not None]
-    return tables["events"]["high"] or max(seen, default=0)
+    if not seen:
+        raise UsageError("Every moment lies in the future. Give as_of= to look at it from a later day.")
+    return seen[0] if tables["events"]["high"] is None else tables["events"]["high"]
