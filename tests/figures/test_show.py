@@ -45,9 +45,8 @@ def test_a_shown_figure_carries_its_description_and_a_caption_below():
     (picture, words), (caption, _) = show(Steps()).bundles()
     assert words["image/png"]["alt"].startswith("Conversion by checkout: 4.2% of customers")
     assert words["journey"]["measure"] == "Conversion by checkout"
-    assert (
-        picture["image/png"].startswith("iVBOR")
-        and caption["text/markdown"] == "4.2% of customers who see a product buy within seven days."
+    assert picture["image/png"].startswith("iVBOR") and caption["text/markdown"].startswith(
+        "4.2% of customers who see a product buy within seven days."
     )
     assert plt.get_fignums() == []
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 import toolkit as tk
 from tests.journeys.made import MIN, clock, part, study
 from toolkit.counts import by_bucket
-from toolkit.journeys.sessions import count_sessions
+from toolkit.journeys.sessions import count_sessions, own_pages
 
 GAP = pd.Timedelta("30min")
 
@@ -36,10 +36,12 @@ def test_only_a_pause_longer_than_the_gap_begins_a_session(pause, sessions):
     assert only_row(study({"c": [(0, "page"), (pause, "page")]}))["n_sessions"] == sessions
 
 
-def test_a_bounce_is_one_event_and_no_purchase():
-    data = study({"a": [(0, "page")], "b": [(0, "purchase")], "c": [(0, "page"), (1, "page")]})
+def test_a_bounce_is_one_event_and_no_purchase_of_a_session_that_begins_at_an_own_page():
+    page = "product page"
+    data = study({"a": [(0, page)], "b": [(0, "purchase")], "c": [(0, page), (1, page)], "d": [(0, "newsletter")]})
     row = only_row(data)
-    assert row["bounce_rate"] == pytest.approx(1 / 3) and row["single_event_rate"] == pytest.approx(2 / 3)
+    assert row["n_begun"] == 2 and row["bounce_rate"] == 1 / 2
+    assert row["single_event_rate"] == 3 / 4
 
 
 @pytest.mark.parametrize(("pause", "near"), [(23, 0), (24, 1), (36, 0.5), (37, 0)])
@@ -63,6 +65,7 @@ def test_pandas_counts_the_same_sessions(shop, events, period):
         end=("timestamp", "last"),
         n=("touchpoint", "size"),
         sold=("purchase", "any"),
+        first=("touchpoint", "first"),
     )
     if period:
         begin, end = (pd.Timestamp(day, tz="Europe/Copenhagen") for day in period)
@@ -71,21 +74,23 @@ def test_pandas_counts_the_same_sessions(shop, events, period):
     assert row["n_sessions"] == len(each) and row["n_events"] == each.n.sum()
     assert row["n_customers"] == each.customer.nunique()
     assert row["single_event_rate"] == pytest.approx((each.n == 1).mean())
-    assert row["bounce_rate"] == pytest.approx(((each.n == 1) & ~each.sold).mean())
+    begun = each[each["first"].isin(own_pages(shop))]
+    assert row["n_begun"] == len(begun) > 0
+    assert row["bounce_rate"] == pytest.approx(((begun.n == 1) & ~begun.sold).mean())
     assert row["median_seconds"] == pytest.approx((each.end - each.begin).dt.total_seconds().median(), rel=1e-9)
 
 
 def test_customers_and_sessions_stand_in_their_customers_bucket():
     journeys = [[(0, "page", None), (100 * MIN, "page", None)], [], [(0, "page", None)]]
-    per_bucket = count_sessions(part(journeys, ["page"]), gap=30 * MIN, key=()).per_bucket
+    per_bucket = count_sessions(part(journeys, ["page"]), gap=30 * MIN, key=(), own=(0,)).per_bucket
     assert (per_bucket[:, 0] == by_bucket(np.array([0, 2]))[:, 0]).all()
-    assert per_bucket[:3].tolist() == [[1, 2, 2, 2], [0, 0, 0, 0], [1, 1, 1, 1]]
+    assert per_bucket[:3].tolist() == [[1, 2, 2, 2, 2], [0] * 5, [1] * 5]
 
 
 @given(st.lists(st.lists(st.integers(0, 200), max_size=8), min_size=1, max_size=5), st.integers(1, 100))
 def test_a_longer_gap_never_gives_more_sessions_and_all_events_are_in_one(journeys, gap):
     whole = part([[(t, "page", None) for t in times] for times in journeys], ["page"])
-    short, long = (count_sessions(whole, gap=g, key=()) for g in (gap, gap + 7))
+    short, long = (count_sessions(whole, gap=g, key=(), own=(0,)) for g in (gap, gap + 7))
     assert long.per_bucket[:, 1].sum() <= short.per_bucket[:, 1].sum()
     assert short.events == long.events == sum(map(len, journeys))
     assert (short.sizes.values * short.sizes.counts).sum() == short.events

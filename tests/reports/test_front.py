@@ -110,7 +110,7 @@ def test_figures_are_shown_in_the_studys_locale():
         "trend": [1245.0, 1234.5],
     }
     shown = line(figure, "da")
-    assert (shown["value"], shown["interval"], shown["n"]) == ("1.234,50 DKK", "1.200,00–1.270,00", "n = 1.200")
+    assert (shown["value"], shown["interval"], shown["n"]) == ("1.234 DKK", "1.200–1.270", "of 1.200")
     assert shown["change"] == {"words": "-10,50", "marked": False, "up": False}
 
 

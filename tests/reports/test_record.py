@@ -22,6 +22,7 @@ def test_a_result_is_recorded_by_its_headline():
         "kind": "rate",
         "currency": None,
         "note": "",
+        "what": "",
     }
 
 
@@ -35,6 +36,7 @@ def test_a_row_is_named_by_its_cells_and_a_key_by_its_name():
         "kind": "count",
         "currency": None,
         "note": "",
+        "what": "",
     }
     with pytest.raises(UsageError, match="0 rows of Steps fit"):
         record("x", Steps(), at={"step": "crat"})
@@ -56,7 +58,7 @@ def test_a_bare_number_needs_its_kind_said():
 
 def test_money_keeps_its_currency():
     shown = record("revenue", {"revenue_money": 1234.5, "currency": "DKK"})
-    assert str(shown) == "revenue: 1,234.50 DKK" and told(shown, "record")["currency"] == "DKK"
+    assert str(shown) == "revenue: 1,234 DKK" and told(shown, "record")["currency"] == "DKK"
 
 
 def test_a_guard_of_a_result_reaches_the_front_page():

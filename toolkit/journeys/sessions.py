@@ -147,6 +147,7 @@ class Sessions(Result):
         row = {
             "n_customers": customers,
             "n_sessions": n,
+            "n_events": counts.events,
             "sessions_per_customer": n / customers if customers else float("nan"),
             "events_per_session": counts.events / n if n else float("nan"),
             "median_seconds": float(counts.lengths.quantile(0.5, groups=1)[0]),
