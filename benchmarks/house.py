@@ -24,6 +24,7 @@ import rivals  # noqa: E402
 EVENTS_EACH = 11.55  # events of a simulated customer, nearly
 COLUMNS = "customer_id, timestamp, touchpoint, channel, device"
 BIN = 0.0039  # width of a tally's bin: how far a median may lie from the exact one
+RUNS = 2  # the cheaper one is shown: a busy machine makes the other dearer
 MEASURES = ("sessions", "transitions", "funnel")
 HOUSE = ("toolkit.study.data", *(f"toolkit.journeys.{measure}" for measure in MEASURES))
 IMPORTS = {"build": ("duckdb", "toolkit.study.data"), "toolkit": HOUSE, "sql": ("duckdb",), "pandas": ("pandas",)}
@@ -211,7 +212,9 @@ def main() -> None:
     cases += [f"{engine} {measure}" for measure in MEASURES for engine in ("sql", "pandas")]
     found = {}
     for case in cases:
-        found[case] = asked(given.folder, case)
+        found[case] = min(
+            (asked(given.folder, case) for _ in range(RUNS)), key=lambda cost: cost.get("seconds", math.inf)
+        )
         print(case, "·", cell(found[case]), flush=True)
     size = found["build integer"]["result"]
     print(f"\n{size['events']:,.0f} events of {size['customers']:,.0f} customers; CPU seconds and peak memory\n")
