@@ -30,7 +30,8 @@ def draw_funnel(result, ax) -> None:
         text = (
             f"{show_number(row['of_entered_rate'], 'rate', locale)} · {show_number(row['n_matured'], 'count', locale)}"
         )
-        ax.text(min(_finite(row["of_entered_rate_high"]), 1) + 0.015, y, text, va="center")
+        end = np.fmax(row["of_entered_rate"], row["of_entered_rate_high"])  # the first step has no interval
+        ax.text(np.nan_to_num(end) + 0.015, y, text, va="center")
     _names(ax, at, [row["step"] for row in rows])
     ax.set(xlim=(0, 1.25), xticks=np.linspace(0, 1, 6), xlabel="share of customers who entered · customers")
     _percent(ax, locale)
@@ -193,7 +194,3 @@ def _percent(ax, locale: str, axis: str = "x") -> None:
     which.set_major_formatter(
         lambda value, _: show_number(round(value, 4), "rate", locale).replace(".0", "").replace(",0", "")
     )
-
-
-def _finite(value: float) -> float:
-    return value if value == value else 0.0

@@ -61,7 +61,8 @@ def record(name: str, value, *, of: str = "", at: dict | None = None, kind: str 
     if kind not in KINDS:
         raise one_of("kind", kind, KINDS)
     figure = {end or "value": _known(row.get(f"{key}{'_' * bool(end)}{end}")) for end in ("", "low", "high")}
-    n = next((_known(row[name]) for name in row if kind_of(name) == "count" and name != key), None)
+    counts = (_known(row[name]) for name in row if kind_of(name) == "count")
+    n = None if kind == "count" else next(counts, None)  # a count is of nothing but itself
     figure = {"name": safe_text(name)} | figure | {"n": n, "kind": kind, "currency": row.get("currency")}
     figure |= {"note": getattr(value, "note", ""), "what": safe_text(row.get("what", ""))}
     locale = getattr(getattr(value, "definition", None), "locale", "en")
