@@ -151,8 +151,8 @@ def differences(ours_: dict, theirs: dict, exact: bool = False) -> list[str]:
         mine, other = (some.get(name, 0.0) for some in (ours_, theirs))
         if math.isnan(mine) and (math.isnan(other) or not other):
             continue
-        loose = 1e-9 if exact else BIN
-        near = math.isclose(mine, other, rel_tol=loose) if "median" in name or "p95" in name else mine == other
+        loose = not exact and ("median" in name or "p95" in name)
+        near = math.isclose(mine, other, rel_tol=BIN) if loose else mine == other
         if not near:
             wrong.append(f"{name}: {mine} and {other}")
     return sorted(wrong)
