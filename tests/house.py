@@ -16,7 +16,7 @@ FLOORS = {
             ("errors", "shown", "results", "counts"),
             ("stats",),
             ("schema", "privacy", "catalogue"),
-            ("study",),
+            ("intake", "study"),
             ("loaders", "simulate"),
             ("journeys", "experiments", "cohorts", "personas", "feedback"),
             ("figures",),

@@ -10,7 +10,7 @@ import weakref
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from toolkit.study.sources import Source
+from toolkit.intake.sources import Source
 from toolkit.study.store import Store
 
 STORE, MAKING = "store-", "making-"

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from toolkit.intake.purchases import CANCELLED, NO_ORDER
 from toolkit.results import Definition, Result
 from toolkit.schema import TABLES
 from toolkit.shown import show_number
 from toolkit.study.clock import DAY, shown
 from toolkit.study.encode import OTHERS
-from toolkit.study.purchases import CANCELLED, NO_ORDER
 
 if TYPE_CHECKING:
     from toolkit.study.data import Data

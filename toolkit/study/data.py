@@ -14,13 +14,13 @@ import numpy as np
 
 from toolkit.catalogue import STAGES, Catalogue
 from toolkit.errors import DataError, UsageError, one_of, raise_all
+from toolkit.intake.normal import OWN, WITH_CUSTOMER
+from toolkit.intake.sources import named, quoted
 from toolkit.results import Definition
 from toolkit.schema import KEYED
 from toolkit.study.check import Check, findings_of
 from toolkit.study.clock import moment_of, shown, zone
 from toolkit.study.encode import MOST_WORDS
-from toolkit.study.normal import OWN, WITH_CUSTOMER
-from toolkit.study.sources import named, quoted
 from toolkit.study.store import FOLDER, Store, connect
 
 EVER = (np.iinfo(np.int64).min, np.iinfo(np.int64).max)

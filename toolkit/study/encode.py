@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from toolkit.study.normal import Finding
+from toolkit.intake.normal import Finding
+from toolkit.intake.sources import named, quoted
 from toolkit.study.sort import UNKNOWN
-from toolkit.study.sources import named, quoted
 
 MOST_TOUCHPOINTS = 1_000  # rarer ones are put together: a transition table has their number squared
 MOST_WORDS = 32_000  # a code has 16 bits

@@ -10,12 +10,12 @@ from zoneinfo import ZoneInfo
 
 from toolkit.catalogue import Catalogue
 from toolkit.errors import UsageError, one_of, raise_all
+from toolkit.intake.normal import Reading
+from toolkit.intake.sources import find_sources
 from toolkit.shown import known_locale
 from toolkit.study.cache import fingerprint, kept, temporary
 from toolkit.study.clock import moment_of, zone
 from toolkit.study.data import Data
-from toolkit.study.normal import Reading
-from toolkit.study.sources import find_sources
 from toolkit.study.store import VERSION, Store, build
 
 SETTINGS = "study.toml"

@@ -16,13 +16,13 @@ import numpy as np
 from toolkit.catalogue import Catalogue
 from toolkit.counts import BUCKET_SHIFT, BUCKETS
 from toolkit.errors import DataError, raise_all
+from toolkit.intake.normal import OWN, WITH_CUSTOMER, Finding, Normal, Normaliser, Reading, many
+from toolkit.intake.plausible import improbable, strangers, unknown_currencies
+from toolkit.intake.purchases import ADDED_ROW, with_orders
+from toolkit.intake.sources import ENOUGH, Source, as_parquet, disk_is_full, gist, named, quoted, stamp
 from toolkit.schema import KEYED, OWN_UNIT, TABLES
 from toolkit.study.encode import DTYPES, Encoder
-from toolkit.study.normal import OWN, WITH_CUSTOMER, Finding, Normal, Normaliser, Reading, many
-from toolkit.study.plausible import improbable, strangers, unknown_currencies
-from toolkit.study.purchases import ADDED_ROW, with_orders
 from toolkit.study.sort import UNKNOWN, Sorter
-from toolkit.study.sources import ENOUGH, Source, as_parquet, disk_is_full, gist, named, quoted, stamp
 
 VERSION = 2  # of the files; another version is another cache entry
 MEMORY = "250MB"
@@ -193,13 +193,13 @@ class _Builder:
             from (select *, ('0x' || left(md5(customer::varchar), 16))::ubigint as hash
             from ({grouped}))"""
         ).fetchall()
+        own = f"starts_with(customer::varchar, {quoted(OWN)})"
         made = f"regexp_full_match(customer::varchar, {quoted(OWN + '(' + '|'.join(OWN_UNIT) + ')#[0-9]+')})"
         ids = self.con.sql(
-            f"select customer::varchar as customer, hash, not {made} as known from cust order by pos"
+            f"select customer::varchar as customer, hash, not {own} as known from cust order by pos"
         ).to_arrow_table()
         hashes, known = (ids.column(name).to_numpy(zero_copy_only=False) for name in ("hash", "known"))
-        kept = f"starts_with(customer::varchar, {quoted(OWN)}) and not {made}"
-        if strange := self._one(f"select count(*) from cust where {kept}"):
+        if strange := self._one(f"select count(*) from cust where {own} and not {made}"):
             text = f"The ids of {many(strange, 'customer')} begin with the character U+E000"
             raise DataError(f"{text}, which is kept for rows without a customer. Write them without it.")
         hashes.tofile(self.folder / "hash.bin")

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from toolkit.intake.normal import OWN, Finding, Normal, many
+from toolkit.intake.sources import named, quoted
 from toolkit.schema import TABLES
-from toolkit.study.normal import OWN, Finding, Normal, many
-from toolkit.study.sources import named, quoted
 
 
 def improbable(con, normal: Normal) -> list[Finding]:

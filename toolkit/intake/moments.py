@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from zoneinfo import ZoneInfo
 
+from toolkit.intake.sources import quoted
 from toolkit.study.clock import DAY, doubtful_sql, to_utc_sql
-from toolkit.study.sources import quoted
 
 ZONE_AT_END = r"[A-Za-z]\s*$|:\d\d(\.\d+)?\s*[+-]\d\d(:?\d\d)?\s*$"
 SENSIBLE = "between '1900-01-01' and '2200-01-01'"  # others are years of two digits, or stand for "none"

@@ -5,8 +5,8 @@ import pytest
 
 import toolkit as tk
 from tests.house import ROOT
+from tests.intake.test_data_page import recipe
 from tests.study.made import findings
-from tests.study.test_data_page import recipe
 
 RETAIL = ROOT.parent / "shared" / "real" / "online_retail_uci.parquet"
 

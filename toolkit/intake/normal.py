@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from toolkit.intake.moments import Moments
+from toolkit.intake.sources import named, quoted
 from toolkit.schema import KEYED, KNOWN_PROPERTIES, OWN_UNIT, TABLES, Column
-from toolkit.study.moments import Moments
-from toolkit.study.sources import named, quoted
 
 JOINED = {"TINYINT", "SMALLINT", "INTEGER", "BIGINT", "UTINYINT", "USMALLINT", "UINTEGER"}  # ids that fit a bigint
 FLOATS = {"DOUBLE", "FLOAT"}

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 import toolkit as tk
 from tests.study.made import events, findings, frame, opened, orders, touched
-from toolkit.study.purchases import CANCELLED, NO_ORDER, neighbours
+from toolkit.intake.purchases import CANCELLED, NO_ORDER, neighbours
 
 DAY = 86_400_000_000
 CASES = [  # what, purchase events (day and time in January), orders, events by name afterwards

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from toolkit.intake.normal import Finding, Normal, many
+from toolkit.intake.sources import named, quoted
 from toolkit.study.clock import DAY
-from toolkit.study.normal import Finding, Normal, many
-from toolkit.study.sources import named, quoted
 
 NONE = -1
 ADDED_ROW = 1 << 62  # input row of an event made from an order: after all others of its moment
