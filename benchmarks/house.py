@@ -55,7 +55,7 @@ def ours(folder: Path, measure: str, partitions: int) -> dict:
 
     data = tk.open_data(folder / "integer.parquet")
     if measure == "sessions":
-        settings = {"gap": rivals.GAP * 10**6, "key": data.codes([rivals.GOAL])}
+        settings = {"gap": rivals.GAP * 10**6, "key": data.codes([rivals.GOAL]), "own": data.codes(rivals.OWN)}
         return _sessions(run(data, count_sessions, partitions=partitions, **settings))
     if measure == "transitions":
         counts = run(data, count_transitions, partitions=partitions, gap=None)
@@ -67,13 +67,14 @@ def ours(folder: Path, measure: str, partitions: int) -> dict:
 
 
 def _sessions(counts) -> dict:
-    customers, sessions, single, bounces = counts.per_bucket.sum(axis=0)
+    customers, sessions, single, begun, bounces = counts.per_bucket.sum(axis=0)
     return {
         "sessions": sessions,
         "customers": customers,
         "events": counts.events,
         "microseconds": counts.microseconds,
         "single": single,
+        "begun": begun,
         "bounces": bounces,
         "near": counts.near,
         "median_length": counts.lengths.quantile(0.5, groups=1)[0],

@@ -6,6 +6,7 @@ from pathlib import Path
 
 STEPS = ("product page", "cart", "checkout", "purchase")
 GOAL = "purchase"
+OWN = ("blog post", "category page", "home page", "product page", "site search", "wish list")
 GAP, NEAR, WINDOW = 30 * 60, (24 * 60, 36 * 60), 7 * 86_400  # seconds
 
 SESSIONS = """
@@ -17,10 +18,11 @@ numbered as (
   from pauses),
 sessions as (
   select customer_id, count(*) n, max(us) - min(us) long, bool_or(touchpoint = '{goal}') sold,
+    arg_min(touchpoint, (us, line)) in {own} as own,
     coalesce(bool_or(behind between {near[0]} and {near[1]}), false) near
   from numbered group by customer_id, session)
 select count(*) sessions, count(distinct customer_id) customers, sum(n) events, sum(long) as microseconds,
-  count_if(n = 1) single, count_if(n = 1 and not sold) bounces, count_if(near) near,
+  count_if(n = 1) single, count_if(own) begun, count_if(n = 1 and own and not sold) bounces, count_if(near) near,
   quantile_cont(long / 1e6, .5) median_length, quantile_cont(n, .5) median_size
 from sessions
 """
@@ -70,7 +72,7 @@ def duckdb_events(path: Path):
 
 
 def sql_sessions(path: Path) -> dict:
-    sql = SESSIONS.format(gap=GAP * 10**6, near=[seconds * 10**6 for seconds in NEAR], goal=GOAL)
+    sql = SESSIONS.format(gap=GAP * 10**6, near=[seconds * 10**6 for seconds in NEAR], goal=GOAL, own=OWN)
     found = duckdb_events(path).execute(sql)
     return dict(zip([column[0] for column in found.description], found.fetchone(), strict=True))
 
@@ -129,16 +131,18 @@ def pandas_sessions(path: Path) -> dict:
         end=("timestamp", "last"),
         n=("touchpoint", "size"),
         sold=("sold", "any"),
+        first=("touchpoint", "first"),
         near=("near", "any"),
     )
-    length = per.end - per.begin
+    length, own = per.end - per.begin, per["first"].isin(OWN)
     return {
         "sessions": len(per),
         "customers": per.customer.nunique(),
         "events": per.n.sum(),
         "microseconds": length.astype("int64").sum(),
         "single": (per.n == 1).sum(),
-        "bounces": ((per.n == 1) & ~per.sold).sum(),
+        "begun": own.sum(),
+        "bounces": ((per.n == 1) & own & ~per.sold).sum(),
         "near": per.near.sum(),
         "median_length": length.dt.total_seconds().median(),
         "median_size": per.n.median(),

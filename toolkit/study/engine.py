@@ -15,7 +15,7 @@ from toolkit.study.table import Columns, JourneyTable, Part
 if TYPE_CHECKING:
     from toolkit.study.data import Data
 
-SLICE = 1_500_000  # events counted at a time: fits the processor's caches, and bounds memory
+SLICE = 700_000  # events counted at a time: fits the processor's caches, and bounds memory
 AT_ONCE = 8  # counts held before they are added up
 
 C = TypeVar("C", bound=Additive)
