@@ -260,7 +260,10 @@ class Data:
         low, high = self.view.period
         first = max(low, self.store.manifest["tables"]["events"]["low"] or 0)
         last = min(high - 1, self.observed_until)
-        period = f"{shown(first, self.zone)[:10]} to {shown(max(first, last), self.zone)[:10]}"
+        period = f"{shown(first, self.zone)[:10]} to {shown(last, self.zone)[:10]}"
+        if first > last:
+            late = f"from {shown(max(low, 0), self.zone)[:10]}, after the end of the data"
+            period = late if low > last else "before the data begins"
         seen = [f"{c} = {', '.join(self.vocabulary(c)[code] for code in codes)} only" for c, codes in self.view.only]
         seen += [f"customers of {segment} only" for segment in self.view.segments]
         until = f"{period}; observed until {shown(self.observed_until, self.zone)[:16].replace('T', ' ')} {self.tz}"
