@@ -38,6 +38,8 @@ FATAL = {  # name: ({file: content}, sentence)
         r'Rename with columns=\{"event_time": "timestamp"\}\.'),
     "a column has another language's name": ({"events.csv": GOOD.replace("customer_id", "kunde")},
         r"events lacks 'customer_id'; its columns are kunde, timestamp, touchpoint\. Rename with columns="),
+    "a column has a word of ours": ({"events.csv": GOOD.replace("timestamp", "time")},
+        r"events lacks 'timestamp' \(did you mean 'time'\?\); its columns are customer_id, time, touchpoint\."),
     "currency is missing": ({"orders.csv": ORDERS.replace("currency", "coin")},
         r"orders lacks 'currency'.*or give currency="),
     "most moments cannot be read": ({"events.csv": GOOD.replace("2026-01-0", "1/5/202")},

@@ -13,6 +13,7 @@ import pytest
 from tests.study.made import all_counts, events, findings, frame, opened, orders, touched
 from tests.study.test_law import same
 from toolkit.errors import UsageError
+from toolkit.study.engine import parts
 
 IDS = ["007", "O'Neil", 'say "hi"', "Søren; Ærø", "#12", "a,b", "🦊"]
 MOMENTS = pd.date_range("2026-01-01", periods=70, freq="7h13min")
@@ -204,6 +205,34 @@ def test_unknown_columns_are_kept():
     data = opened(more)
     assert data.vocabulary("mood") == ("good",)
     assert {"mood", "weight", "seen", "tags"} <= set(data.frame("events"))
+
+
+RESERVED = ["row", "customer", "Customer", "pos", "time", "hash", "tables", "offsets", "known"]
+
+
+STRANGE = ["a/b", "../x", "price (kr.)", 'say "hi"', "it's", "æøå", "select", "x" * 300, " "]
+
+
+@pytest.mark.parametrize("name", [*RESERVED, *STRANGE])
+def test_a_further_column_may_be_called_anything(name):
+    kept = name + "_" if name in RESERVED else name
+    tables = {"events": EVENTS.assign(**{name: "word"}), "customers": frame("customer_id", *[(i,) for i in IDS])}
+    tables["customers"][name] = 1.5
+    data = opened(tables)
+    assert data.vocabulary(kept) == ("word",)
+    assert touched(data.only(**{kept: "word"})) == touched(data)
+    assert data.frame("events")[kept].tolist() == ["word"] * 70
+    assert next(parts(data)).attributes[kept].tolist() == [1.5] * 7
+    assert any("a word we need ourselves" in said for said in findings(data)) == (name in RESERVED)
+
+
+def test_parts_may_disagree_about_a_columns_type(tmp_path):
+    (tmp_path / "events").mkdir()
+    events((7, "2026-01-01", "cart")).to_parquet(tmp_path / "events" / "1.parquet")
+    events(("007", pd.Timestamp("2026-01-02"), "cart")).to_parquet(tmp_path / "events" / "2.parquet")
+    data = opened(tmp_path, cache=False)
+    assert sorted(data.store.ids.to_pylist()) == ["007", "7"]
+    assert data.tables["events"].last_at == "2026-01-02T00:00:00+00:00"
 
 
 @pytest.mark.parametrize("form", ["json", "struct"])

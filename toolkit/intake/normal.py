@@ -20,6 +20,7 @@ NUMBERS = ("number", "money", "whole")
 YES = "'true', 't', '1', 'yes', 'y', 'ja', 'j', 'sand', 'sant', 'wahr'"
 NO = "'', 'false', 'f', '0', 'no', 'n', 'nej', 'nein', 'falsk', 'falsch'"
 EUROPEAN = r"[+-]?(\d{1,3}([. \x{00a0}']\d{3})+|\d+)(,\d+)?"  # 1.234,50
+RESERVED = ("row", "customer", "pos", "time", "hash", "tables", "offsets", "known")  # names of our own columns
 WRONG = ("unread", "empty")
 MOST_UNREADABLE = 0.05  # share of unreadable values above which the format, not a row, is wrong
 OWN = "\ue000"  # first character of the made-up id of a row without a customer; no real id begins with it
@@ -108,9 +109,12 @@ class Normaliser:
                 self.types[wanted] = self.types.pop(lower[wanted])
 
     def _add(self, name: str, theirs: str, kind: str) -> None:
+        if name.casefold() in RESERVED:
+            name += "_"
+            self._find(f"has a column {theirs!r}, a word we need ourselves; it is called {name!r} here", 0, "note")
         if name in self.types:
             text = f"has both {theirs!r} and {self.types[name][0]!r} for {name}. Rename only one of them with columns=."
-            self.out.findings.append(Finding(self.table, text, 0, "fatal"))
+            self._find(text, 0, "fatal")
         self.types[name] = (theirs, kind)
 
     def whole_ids(self) -> bool:
@@ -185,16 +189,17 @@ class Normaliser:
         return named(self.types[name][0])
 
     def _missing(self) -> str:
-        have = set(self.types) | ({"currency"} if self.reading.currency else set())
-        missing = [name for name, column in TABLES[self.table].items() if column.required and name not in have]
+        given = {*self.types, *(["currency"] if self.reading.currency else [])}
+        missing = [name for name, column in TABLES[self.table].items() if column.required and name not in given]
         if not missing:
             return ""
+        have = {theirs for theirs, _ in self.types.values()}
         guesses = {name: get_close_matches(name, have, 1, 0.5) or _likely(name, have) for name in missing}
         said = [f"'{n}'" + (f" (did you mean '{g[0]}'?)" if g else "") for n, g in guesses.items()]
         renames = ", ".join(f'"{g[0]}": "{n}"' for n, g in guesses.items() if g) or '"their name": "our name"'
         extra = ", or give currency=" if "currency" in missing else ""
         return (
-            f"lacks {', '.join(said)}; its columns are {', '.join(sorted(self.types)) or 'none'}. "
+            f"lacks {', '.join(said)}; its columns are {', '.join(sorted(have)) or 'none'}. "
             f"Rename with columns={{{renames}}}{extra}."
         )
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import re
 from collections.abc import Iterable
 from contextlib import ExitStack
 from pathlib import Path
@@ -10,6 +12,12 @@ import numpy as np
 
 ROWS_AT_ONCE = 700_000  # rows sorted in memory at a time
 UNKNOWN = np.iinfo(np.int64).min  # an absent moment or amount
+
+
+def path_of(folder: Path, name: str) -> Path:
+    """The file of a column such as "events.channel"; a name that is none for a file is replaced by its hash."""
+    plain = re.fullmatch(r"[\w.]{1,80}", name, re.ASCII)
+    return folder / f"{name if plain else hashlib.md5(name.encode(), usedforsecurity=False).hexdigest()}.bin"
 
 
 class Sorter:
@@ -52,7 +60,7 @@ class Sorter:
             that repeat the one before in every column).
         """
         names = ["time", *self.dtypes]
-        paths = {name: self.folder / f"{self.table}.{name}.bin" for name in names}
+        paths = {name: path_of(self.folder, f"{self.table}.{name}") for name in names}
         sizes = np.zeros(self.customers, np.int64)
         seen = {"rows": 0, "ties": 0, "doubles": 0}
         with ExitStack() as open_:
@@ -66,7 +74,7 @@ class Sorter:
                     columns[name].tofile(handle)
                 for key, n in _repeats(columns, self.dtypes).items():
                     seen[key] += n
-        np.concatenate(([0], np.cumsum(sizes))).tofile(self.folder / f"{self.table}.offsets.bin")
+        np.concatenate(([0], np.cumsum(sizes))).tofile(path_of(self.folder, f"{self.table}.offsets"))
         return seen
 
 

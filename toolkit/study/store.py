@@ -22,7 +22,7 @@ from toolkit.intake.purchases import ADDED_ROW, with_orders
 from toolkit.intake.sources import ENOUGH, Source, as_parquet, disk_is_full, gist, named, quoted, stamp
 from toolkit.schema import KEYED, OWN_UNIT, TABLES
 from toolkit.study.encode import DTYPES, Encoder
-from toolkit.study.sort import UNKNOWN, Sorter
+from toolkit.study.sort import UNKNOWN, Sorter, path_of
 
 VERSION = 2  # of the files; another version is another cache entry
 MEMORY = "250MB"
@@ -252,7 +252,7 @@ class _Builder:
             f"select pos{listed} from cust left join t_customers using (customer) order by pos"
         ).to_arrow_table()
         for column, kind in kinds.items():
-            table.column(column).to_numpy().astype(DTYPES[kind]).tofile(self.folder / f"customers.{column}.bin")
+            table.column(column).to_numpy().astype(DTYPES[kind]).tofile(path_of(self.folder, f"customers.{column}"))
         self.manifest["attributes"] = {c: DTYPES[k] for c, k in kinds.items()}
 
 
@@ -294,4 +294,4 @@ class Store:
     def read(self, name: str, dtype: str, start: int, stop: int) -> np.ndarray:
         """Elements start … stop − 1 of a column file."""
         size = np.dtype(dtype).itemsize
-        return np.fromfile(self.folder / f"{name}.bin", dtype, count=stop - start, offset=start * size)
+        return np.fromfile(path_of(self.folder, name), dtype, count=stop - start, offset=start * size)
