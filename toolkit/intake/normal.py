@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from toolkit.intake.moments import Moments
+from toolkit.intake.finding import Finding, many
+from toolkit.intake.moments import SENSIBLE, Moments
 from toolkit.intake.sources import named, quoted
 from toolkit.schema import KEYED, KNOWN_PROPERTIES, OWN_UNIT, TABLES, Column
 
@@ -25,28 +26,6 @@ WRONG = ("unread", "empty")
 MOST_UNREADABLE = 0.05  # share of unreadable values above which the format, not a row, is wrong
 OWN = "\ue000"  # first character of the made-up id of a row without a customer; no real id begins with it
 WITH_CUSTOMER = ("customers", *(table for table in KEYED if table != "order_lines"))  # lines take their order's
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """Something `check()` says.
-
-    Attributes:
-        table: the table it is about.
-        text: a phrase that reads on from the table's name.
-        n: rows or customers it is about.
-        severity: "fatal", "warning" or "note".
-    """
-
-    table: str
-    text: str
-    n: int
-    severity: str = "warning"
-
-
-def many(n: int, noun: str) -> str:
-    """A count with its noun: 1 row, 2 rows."""
-    return f"{n:,} {noun}{'s' * (n != 1)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,12 +125,15 @@ class Normaliser:
         return self.out
 
     def _look(self) -> None:
-        """Asks all there is to know, in two passes: how often each thing is wrong, then where it is first."""
+        """Asks all there is to know: what may be wrong, how often it is, and where it is first."""
         conditions = {(name, what): sql for name in self.types for what, sql in self._conditions(name).items()}
+        doubt = {key: sql for key in conditions if (sql := self._doubt(*key))}
+        sure = {key: 0 for key, possible in self._ask({("", "rows"): "count(*)"} | doubt).items() if not possible}
+        conditions = {key: sql for key, sql in conditions.items() if key not in sure}
         moments = [name for name in self.types if self._kind(name) == "moment"]
         bounds = {(name, end): sql for name in moments for end, sql in self._moments(name).bounds().items()}
         counts = {key: f"count(*) filter ({sql})" for key, sql in conditions.items()}
-        self.facts |= self._ask({("", "rows"): "count(*)"} | counts | bounds)
+        self.facts |= sure | self._ask({("", "rows"): "count(*)"} | counts | bounds)
         self.out.rows = self.facts["", "rows"]
         details = {}
         for (name, what), sql in conditions.items():
@@ -220,6 +202,16 @@ class Normaliser:
         elif kind == "word" and type_ == "VARCHAR":
             found["blank"] = f"{sql} = ''"
         return found
+
+    def _doubt(self, name: str, what: str) -> str:
+        """SQL of whether a condition may hold at all, answered from the statistics that Parquet files keep."""
+        sql, type_ = self._sql(name), self._type(name)
+        gaps = f"count({sql}) < count(*)"
+        if what == "empty" and type_ not in FLOATS:
+            return f"{gaps} or min({sql}) = ''" if type_ == "VARCHAR" else gaps
+        if what == "unread" and type_.startswith("TIMESTAMP"):
+            return f"not (min({sql}) {SENSIBLE} and max({sql}) {SENSIBLE})"
+        return f"min({sql}) = ''" if what == "blank" else ""
 
     def _moments(self, name: str) -> Moments:
         return Moments(name, self._sql(name), self._type(name), self.reading.tz)

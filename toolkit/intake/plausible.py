@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from toolkit.intake.normal import OWN, Finding, Normal, many
+from toolkit.intake.finding import Finding, many
+from toolkit.intake.normal import OWN, Normal
 from toolkit.intake.sources import named, quoted
 from toolkit.schema import TABLES
 

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from toolkit.intake.normal import Finding, Normal, many
+from toolkit.intake.finding import Finding, many
+from toolkit.intake.normal import Normal
 from toolkit.intake.sources import named, quoted
 from toolkit.study.clock import DAY
 

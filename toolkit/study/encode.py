@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from toolkit.intake.normal import Finding
+from toolkit.intake.finding import Finding
 from toolkit.intake.sources import named, quoted
 from toolkit.study.sort import UNKNOWN
 

@@ -16,7 +16,8 @@ import numpy as np
 from toolkit.catalogue import Catalogue
 from toolkit.counts import BUCKET_SHIFT, BUCKETS
 from toolkit.errors import DataError, raise_all
-from toolkit.intake.normal import OWN, WITH_CUSTOMER, Finding, Normal, Normaliser, Reading, many
+from toolkit.intake.finding import Finding, many
+from toolkit.intake.normal import OWN, WITH_CUSTOMER, Normal, Normaliser, Reading
 from toolkit.intake.plausible import improbable, strangers, unknown_currencies
 from toolkit.intake.purchases import ADDED_ROW, with_orders
 from toolkit.intake.sources import ENOUGH, Source, as_parquet, disk_is_full, gist, named, quoted, stamp
