@@ -41,7 +41,7 @@ NAME = "shop <img src=x onerror=canary()> {{7*7}} $x$"
 WITH_WORDS = {  # tables on the pages whose cells are text from the data
     "01-data": {"Tables and findings", "Customers by consent", "Sales"},
     "03-touchpoints": {"Touchpoints", "Stages", "Transitions"},
-    "04-conversion": {"Funnel", "Sales"},
+    "04-conversion": {"Funnel", "Funnel by device"},
 }
 SEEN = """() => ({
     ran: window.ran || 0,
@@ -142,7 +142,9 @@ def test_nothing_runs_is_asked_for_or_sticks_out_even_without_the_policy(seen):
         "asked": [],
         "dialogs": [],
     }
-    assert {name: {key: facts[key] for key in clean} for name, facts in seen.items()} == dict.fromkeys(seen, clean)
+    assert {name: {key: facts[key] for key in clean if facts[key] != clean[key]} for name, facts in seen.items()} == {
+        name: {} for name in seen
+    }
     assert {name: facts["sideways"] for name, facts in seen.items()} == dict.fromkeys(seen, 0)
     assert sum(facts["images"] for facts in seen.values()) >= 8
 

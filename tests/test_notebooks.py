@@ -43,7 +43,7 @@ MUST_DRAW = {  # on the samples: section, and the forms in which it must show so
         "What is it worth?": {"figure"},
     },
 }
-ASIDE = {"The figures this report keeps", "What could make this wrong, and what to do next"}
+ASIDE = {"In short, computed", "The figures this report keeps", "What could make this wrong, and what to do next"}
 CONSENT, ORDERS = "What have customers agreed to?", "What do the orders say?"
 COMPARED = "What do those who convert meet that others do not?"
 GAPS = {  # where something cannot be shown, by data set and notebook

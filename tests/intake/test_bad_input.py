@@ -35,7 +35,7 @@ FATAL = {  # name: ({file: content}, sentence)
     "a column is missing": ({"events.csv": GOOD.replace("timestamp", "event_time")},
         r"events lacks 'timestamp' \(did you mean 'event_time'\?\); its columns are customer_id, event_time, "
         r"touchpoint\. "
-        r'Rename with columns=\{"event_time": "timestamp"\}\.'),
+        r'Rename with columns=\{"event_time": "timestamp"\}, on the command line --column event_time=timestamp\.'),
     "a column has another language's name": ({"events.csv": GOOD.replace("customer_id", "kunde")},
         r"events lacks 'customer_id'; its columns are kunde, timestamp, touchpoint\. Rename with columns="),
     "a column has a word of ours": ({"events.csv": GOOD.replace("timestamp", "time")},

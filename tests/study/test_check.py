@@ -31,7 +31,7 @@ def test_tables_come_first_then_warnings_then_notes_each_in_the_order_of_the_tab
 def test_what_needs_a_look_is_read_aloud_the_largest_first():
     check = opened(SUSPECT).check()
     (said,) = check.say()
-    assert said.endswith("the largest: orders has 1 row of negative revenue; refunds, not purchases.")
+    assert said.endswith("first of all that orders has 1 row of negative revenue; refunds, not purchases.")
     assert check.warnings == ["orders has 1 row of negative revenue; refunds, not purchases"]
 
 

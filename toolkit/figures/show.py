@@ -124,4 +124,4 @@ def markdown_text(text: str) -> str:
         >>> print(markdown_text("<b>2*3*</b>"))
         \<b\>2\*3\*\</b\>
     """
-    return re.sub(r"([\\`*_{}\[\]<>#|~$&!])", r"\\\1", safe_text(text, 600))
+    return re.sub(r"([\\`*_{}\[\]<>#|~$&!:])", r"\\\1", safe_text(text, 600))

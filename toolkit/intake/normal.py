@@ -23,6 +23,7 @@ NO = "'', 'false', 'f', '0', 'no', 'n', 'nej', 'nein', 'falsk', 'falsch'"
 EUROPEAN = r"[+-]?(\d{1,3}([. \x{00a0}']\d{3})+|\d+)(,\d+)?"  # 1.234,50
 RESERVED = ("row", "customer", "pos", "time", "hash", "tables", "offsets", "known")  # names of our own columns
 WRONG = ("unread", "empty")
+THREE_BEHIND = r"-?\d{1,3}(\.\d{3})+"
 MOST_UNREADABLE = 0.05  # share of unreadable values above which the format, not a row, is wrong
 OWN = "\ue000"  # first character of the made-up id of a row without a customer; no real id begins with it
 WITH_CUSTOMER = ("customers", *(table for table in KEYED if table != "order_lines"))  # lines take their order's
@@ -179,10 +180,11 @@ class Normaliser:
         guesses = {name: get_close_matches(name, have, 1, 0.5) or _likely(name, have) for name in missing}
         said = [f"'{n}'" + (f" (did you mean '{g[0]}'?)" if g else "") for n, g in guesses.items()]
         renames = ", ".join(f'"{g[0]}": "{n}"' for n, g in guesses.items() if g) or '"their name": "our name"'
-        extra = ", or give currency=" if "currency" in missing else ""
+        typed = " ".join(f"--column {g[0]}={n}" for n, g in guesses.items() if g) or "--column theirs=ours"
+        extra = ", or give currency= (--currency)" if "currency" in missing else ""
         return (
             f"lacks {', '.join(said)}; its columns are {', '.join(sorted(have)) or 'none'}. "
-            f"Rename with columns={{{renames}}}{extra}."
+            f"Rename with columns={{{renames}}}, on the command line {typed}{extra}."
         )
 
     def _conditions(self, name: str) -> dict[str, str]:
@@ -286,7 +288,18 @@ class Normaliser:
             self._find(text, facts["unread"], "note")
             self.facts[name, "unread"] = 0
             return _comma(sql)
+        self._thousands(name)
         return _plain(sql)
+
+    def _thousands(self, name: str) -> None:
+        """Says so when every amount with a point has three digits behind it: the point may mark thousands."""
+        sql = f"trim({self._sql(name)}::varchar)"
+        if self._kind(name) != "money":
+            return
+        pointed = self._count(f"contains({sql}, '.')")
+        if pointed and pointed == self._count(f"regexp_full_match({sql}, {quoted(THREE_BEHIND)})"):
+            text = f"writes every {name} with a point with three digits behind it; read as decimals. If the point marks"
+            self._find(f"{text} thousands, write the numbers without it", pointed, "warning")
 
     def _judge(self, name: str) -> None:
         """Findings about values that are empty or cannot be read."""

@@ -13,6 +13,7 @@ from toolkit.study.clock import DAY
 
 NONE = -1
 ADDED_ROW = 1 << 62  # input row of an event made from an order: after all others of its moment
+FROM_ORDER = "from_order"  # column of events: whether an order, and no event that came, tells of it
 NO_ORDER = "purchase without order"
 CANCELLED = "cancelled purchase"
 
@@ -140,12 +141,14 @@ def _merged(events: Normal, orders: Normal, name: str) -> Normal:
     if not events.sql:
         kinds |= {to: orders.kinds[of] for to, of in carried.items() if of in orders.kinds}
     columns = [column for column in kinds if column not in ("timestamp", "touchpoint")]
+    kinds[FROM_ORDER] = "flag"
     given = {to: named(of) for to, of in carried.items() if of in orders.kinds}
     called = f"case when shop.cancelled then {quoted(CANCELLED)} else {quoted(name)} end"
     made = "".join(f", {'o.' + given[c] if c in given else 'null'} as {named(c)}" for c in columns)
     added = (
-        f"select {ADDED_ROW} + o.row as row, o.customer, o.timestamp, {called} as touchpoint{made} "
-        f"from ({orders.sql}) o join pairs on pairs.shop = o.row and pairs.event is null join shop on shop.row = o.row"
+        f"select {ADDED_ROW} + o.row as row, o.customer, o.timestamp, {called} as touchpoint{made}, "
+        f"true as {FROM_ORDER} from ({orders.sql}) o join pairs on pairs.shop = o.row and pairs.event is null "
+        "join shop on shop.row = o.row"
     )
     if not events.sql:
         return _result(events, added, kinds)
@@ -155,8 +158,8 @@ def _merged(events: Normal, orders: Normal, name: str) -> Normal:
         f"when shop.cancelled then {quoted(CANCELLED)} else e.touchpoint end"
     )
     seen = (
-        f"select e.row, e.customer, e.timestamp, {truth} as touchpoint{kept} from ({events.sql}) e "
-        "left join pairs on pairs.event = e.row left join shop on shop.row = pairs.shop"
+        f"select e.row, e.customer, e.timestamp, {truth} as touchpoint{kept}, false as {FROM_ORDER} "
+        f"from ({events.sql}) e left join pairs on pairs.event = e.row left join shop on shop.row = pairs.shop"
     )
     return _result(events, f"{seen} union all {added}", kinds)
 

@@ -108,6 +108,16 @@ def _in_folder(folder: Path) -> dict[str, Source]:
     return found
 
 
+def unread_files(source: Any, found: Mapping[str, Source]) -> list[str]:
+    """Files of a folder that look like tables and bear no table's name."""
+    if not isinstance(source, str | Path) or not Path(source).expanduser().is_dir():
+        return []
+    read = {file for one in found.values() for file in one.files}
+    there = (file for file in Path(source).expanduser().resolve().iterdir() if file.is_file() and file not in read)
+    likely = (*(ending for ending in ENDINGS if ending != ".json"), ".xlsx", ".xls")
+    return sorted(file.name for file in there if file.name.endswith(likely))
+
+
 def _one(thing: Any, renamed: Mapping[str, str]) -> dict[str, Source]:
     """A single file or frame: its table is the one whose required columns it has (a currency can be given)."""
     is_file = isinstance(thing, Path)
@@ -121,7 +131,7 @@ def _one(thing: Any, renamed: Mapping[str, str]) -> dict[str, Source]:
     raise DataError(
         f"{thing.name if is_file else 'The frame'} is neither events ({', '.join(fits['events'])}) nor orders "
         f"({', '.join(fits['orders'])}): its columns are {', '.join(sorted(columns)) or 'none'}. "
-        'Rename with columns={"their name": "our name"}.'
+        'Rename with columns={"their name": "our name"}, on the command line --column theirs=ours.'
     )
 
 

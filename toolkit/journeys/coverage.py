@@ -9,6 +9,7 @@ import numpy as np
 
 from toolkit.counts import Additive
 from toolkit.errors import MissingData
+from toolkit.intake.purchases import FROM_ORDER
 from toolkit.results import Definition, Result
 from toolkit.shown import show_number
 from toolkit.study.data import Data
@@ -28,7 +29,9 @@ class IdentityCounts(Additive):
 
 def count_identities(part: Part, *, tables: tuple[str, ...]) -> IdentityCounts:
     """Counts whose rows each table has."""
-    seen = part.table.sizes > 0
+    table = part.table
+    came = table[FROM_ORDER] != 1 if FROM_ORDER in table else np.ones(len(table), bool)
+    seen = table.per_customer(came) > 0
     sizes = [part.tables[name].sizes for name in tables]
     there = [(size > 0) & part.known for size in sizes]
     return IdentityCounts(

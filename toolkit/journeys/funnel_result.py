@@ -105,7 +105,8 @@ class Funnel(Result):
         entered, converted = matured.sum(axis=1), matured[:, -1]
         there = self.counts.reached.sum(axis=1) > 0
         hidden = np.zeros(len(names), bool)
-        hidden[there] = suppress(entered[there], self.small_cells)
+        few = self.counts.reached.sum(axis=1)[there] < self.small_cells
+        hidden[there] = suppress(entered[there], self.small_cells) | few
         shown = np.flatnonzero(there & ~hidden)
         rate, low, high = _rates(converted[shown], entered[shown])
         rest = converted.sum() - converted[shown], entered.sum() - entered[shown]

@@ -26,7 +26,7 @@ def clustered_rate(count, n, level: float = 0.95) -> tuple[np.ndarray, np.ndarra
 
     Example:
         >>> rate, low, high = clustered_rate([[8], [0], [1]], [[8], [9], [10]])
-        >>> bool(low[0] < 0.05 and high[0] > 0.8)
+        >>> bool(low[0] < 0.1 and high[0] > 0.8)
         True
     """
     count, n = np.asarray(count, float), np.asarray(n, float)

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from toolkit.study.data import Data
 
 SEVERITY = ("warning", "note")  # the order in which findings are shown
+MUCH = 0.1  # share of a table's rows above which a finding is more than an exception
 ENOUGH_TIES = 0.2  # share of events at the moment of the one before, above which the clock is coarse
 
 
@@ -40,9 +41,13 @@ class Check(Result):
         wrong = [row for row in self.found if row["severity"] == "warning"]
         if not wrong:
             return ["Yes: every row could be read, and nothing was found that would mislead."]
-        worst = max(wrong, key=lambda row: row["n_rows"])
+        sizes = {row["table"]: max(row["n_rows"], 1) for row in self.found if row["severity"] == "there"}
+        worst = max(wrong, key=lambda row: row["n_rows"] / sizes.get(row["table"], 1))
+        much = worst["n_rows"] / sizes.get(worst["table"], 1) > MUCH
+        answer = "Only in part" if much else "Yes, with exceptions"
         n = show_number(len(wrong), "count", self.definition.locale)
-        return [f"Yes, with {n} exception{'s' * (len(wrong) > 1)}; the largest: {worst['table']} {worst['finding']}."]
+        largest = f"{worst['table']} {worst['finding']}".rstrip(".")
+        return [f"{answer}: {n} finding{'s' * (len(wrong) > 1)} to look at, first of all that {largest}."]
 
     @property
     def warnings(self) -> list[str]:
@@ -59,7 +64,8 @@ def findings_of(data: Data) -> Check:
             span = f", {info.first_at[:10]} to {info.last_at[:10]}" if info.first_at and info.last_at else ""
             found.append(_row(name, f"is there{span}", info.rows, "there"))
     seen = [*_of_settings(data), *manifest["findings"]]
-    seen.sort(key=lambda finding: (SEVERITY.index(finding["severity"]), [*TABLES].index(finding["table"])))
+    place = {name: i for i, name in enumerate(TABLES)}
+    seen.sort(key=lambda finding: (SEVERITY.index(finding["severity"]), place.get(finding["table"], len(place))))
     found += [_row(f["table"], f["text"], f["n"], f["severity"]) for f in seen]
     card = data.definition("Tables and findings", unit="input rows")
     return Check(found=tuple(found), definition=card)
@@ -77,6 +83,10 @@ def _of_settings(data: Data) -> list[dict]:
     def add(table: str, text: str, n: int, severity: str = "warning") -> None:
         found.append({"table": table, "text": text, "n": n, "severity": severity})
 
+    for name in manifest["unread"]:
+        add(name, "is no table's name and was not read; the tables are " + ", ".join(TABLES), 0)
+    for name in (name for name, rows in manifest["input_rows"].items() if not rows):
+        add(name, "has a header and no rows; export it again", 0)
     if manifest["assumed_tz"] and not data.tz_given:
         table = "events" if "events" in data.tables else next(iter(data.tables))
         told = "has moments without a time zone; UTC was assumed (name the zone, such as Europe/Copenhagen)"

@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 from toolkit.catalogue import Catalogue
 from toolkit.errors import UsageError, one_of, raise_all
 from toolkit.intake.normal import Reading
-from toolkit.intake.sources import find_sources
+from toolkit.intake.sources import find_sources, unread_files
 from toolkit.shown import known_locale
 from toolkit.study.cache import fingerprint, kept, temporary
 from toolkit.study.clock import moment_of, zone
@@ -68,7 +68,7 @@ def open_data(
     beside = _beside(Path(source)) if is_file else {}
     tz = tz or beside.get("tz")
     currency = _known_currency(currency or beside.get("currency"))
-    reading = Reading(zone(tz or "UTC"), currency, columns or beside.get("columns", {}))
+    reading = Reading(zone(tz or "UTC"), currency, beside.get("columns", {}) | dict(columns or {}))
     catalogue = catalogue or beside.get("catalogue")
     places = Catalogue.load(catalogue)
     sources = find_sources(source, reading.renamed)
@@ -79,6 +79,7 @@ def open_data(
     words = Path(catalogue).read_text("utf-8") if catalogue else ""
     print_ = fingerprint(sources, VERSION, reading.tz.key, reading.currency, dict(reading.renamed), words)
     store = kept(print_, make) if cache and is_file else temporary(make)
+    store.manifest["unread"] = unread_files(source, sources)
     store.manifest["fingerprint"] = print_ if is_file else "in memory"
     return Data(
         name=name or beside.get("name") or (Path(source).resolve().name.split(".")[0] if is_file else "data in memory"),
