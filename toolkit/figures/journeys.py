@@ -81,7 +81,10 @@ def draw_transitions(result, ax) -> None:
     sns.heatmap(grid, ax=ax, vmin=0, vmax=max(grid.max(), 0.01), annot=text, fmt="", **look)
     ax.set_xticks(np.arange(len(across[1])) + 0.5, [_short(name) for name in across[1]], rotation=35, ha="right")
     ax.set_yticks(np.arange(len(across[0])) + 0.5, [_short(name) for name in across[0]], rotation=0)
-    ax.set(xlabel=f"goes on to (percent of what leaves; the {len(names)} busiest of {len(busy)})", ylabel="from")
+    ax.set(
+        xlabel=f"goes on to (percent of what leaves; the {len(names)} busiest of {len(busy.keys() - {START})})",
+        ylabel="from",
+    )
     ax.grid(visible=False)
 
 

@@ -171,10 +171,12 @@ class Funnel(Result):
         }
 
     def say(self) -> list[str]:
-        """Conversion with its interval; the step with the largest loss; the group that differs most."""
+        """Conversion, largest loss, the other entry rule, who is on the way; of groups, the one that differs most."""
         locale, row = self.definition.locale, self.headline
         if row["conversion_rate"] != row["conversion_rate"]:
             return [self.note or "No conversion rate is known."]
+        if self.by:
+            return self._say_groups()
         rate, n = self._rate(row["conversion_rate"], _bounds(row)), show_number(row["n_entered"], "count", locale)
         said = [f"{rate} of the {n} customers who began with {self.steps[0]} reached {self.steps[-1]}."]
         said += [self._say_loss(), self._say_rule()]
@@ -182,7 +184,7 @@ class Funnel(Result):
             n = show_number(pending, "count", locale)
             said.append(f"{n} customers are still on their way: their latest entry has not had its whole window yet.")
         said = [sentence for sentence in said if sentence]
-        return [*self._say_groups(), *said] if self.by else said
+        return said
 
     def _say_loss(self) -> str:
         """The largest loss between two steps, and the next if chance could have ordered them."""
