@@ -1,6 +1,7 @@
 """What results say aloud: only what holds, with its interval, and nothing about too few."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -29,6 +30,14 @@ def test_a_group_that_differs_by_one_entry_rule_only_is_no_finding(samples):
     said = tk.funnel(samples, by="device").say()[0]
     other = tk.funnel(samples, by="device", rules=tk.FunnelRules(entry="first"))
     assert min(row["p_adjusted"] for row in other.rows()) > 0.05 and "do not build on it" in said
+
+
+def test_rules_that_contradict_each_other_are_said_to():
+    by_depth = {"best": [[60, 40], [90, 10], [0, 0]], "first": [[90, 10], [60, 40], [0, 0]]}
+    shop = {f"c{i}": [(0, "a", "mobile" if i % 2 else "desktop"), (MIN, "b", "mobile")] for i in range(20)}
+    made = tk.funnel(study(shop), ["a", "b"], by="device")
+    best, first = (replace(made.counts, matured=np.array(table)) for table in by_depth.values())
+    assert replace(made, counts=best, other=first).say()[0].endswith("the rules contradict each other.")
 
 
 def test_the_other_entry_rules_rate_is_the_one_it_gives(samples):

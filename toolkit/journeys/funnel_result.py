@@ -227,6 +227,8 @@ class Funnel(Result):
         if twin is None or twin["conversion_rate_diff"] != twin["conversion_rate_diff"]:
             return [f"{said}; by {self.other_entry} it is not known."]
         gap, side = self._gap(twin)
+        if twin["p_adjusted"] < 0.05:
+            return [f"{said}; but by {self.other_entry} {gap} {side}: the rules contradict each other."]
         return [
             f"{said}; but by {self.other_entry} only {gap} {side}, which chance can explain: do not build on it yet."
         ]
