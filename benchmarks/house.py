@@ -48,7 +48,7 @@ def make(folder: Path, events: int) -> dict:
 def ours(folder: Path, measure: str, partitions: int) -> dict:
     """One of our measures on the store that the build left behind."""
     import toolkit as tk
-    from toolkit.journeys.funnel import FunnelRules, count_funnel
+    from toolkit.funnels.funnel import FunnelRules, count_funnel
     from toolkit.journeys.sessions import count_sessions
     from toolkit.journeys.transitions import count_transitions
     from toolkit.study.engine import run

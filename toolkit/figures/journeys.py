@@ -1,65 +1,18 @@
-"""Figures of the journeys room: sessions, transitions, funnels, touchpoints, sales."""
+"""Figures of the journeys room: sessions, transitions, touchpoints, sales."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from toolkit.errors import MissingData
+from toolkit.figures.marks import MOST_BARS, names_at, percent, short, whiskers
 from toolkit.figures.theme import COLUMN, STEP, colour
 from toolkit.journeys.transitions import END, START
-from toolkit.results import safe_text
 from toolkit.shown import show_number
 
-MOST_BARS = 16
 OTHERS = "all others"
 MOST_PLACES = 9
 LONGEST = 10  # events of a session; longer ones stand together
-
-
-def draw_funnel(result, ax) -> None:
-    """Steps as bars with intervals; with a breakdown, groups as points."""
-    if result.by is not None:
-        _groups(result, ax)
-        return
-    rows, locale = result.step_rows(), result.definition.locale
-    at = np.arange(len(rows))[::-1]
-    rates = np.array([row["of_entered_rate"] for row in rows])
-    ax.barh(at, rates, color=colour("accent"), height=0.6, alpha=0.85)
-    _whiskers(ax, rows, "of_entered_rate", at, "#1c2430")
-    for y, row in zip(at, rows, strict=True):
-        text = (
-            f"{show_number(row['of_entered_rate'], 'rate', locale)} · {show_number(row['n_matured'], 'count', locale)}"
-        )
-        end = np.fmax(row["of_entered_rate"], row["of_entered_rate_high"])  # the first step has no interval
-        ax.text(np.nan_to_num(end) + 0.015, y, text, va="center")
-    _names(ax, at, [row["step"] for row in rows])
-    ax.set(xlim=(0, 1.25), xticks=np.linspace(0, 1, 6), xlabel="share of customers who entered · customers")
-    _percent(ax, locale)
-    ax.grid(axis="y", visible=False)
-
-
-def _groups(result, ax) -> None:
-    rows = [row for row in result.group_rows() if row["conversion_rate"] == row["conversion_rate"]][:MOST_BARS]
-    locale, at = result.definition.locale, np.arange(len(rows))[::-1]
-    overall = result.headline["conversion_rate"]
-    ax.axvline(overall, color=colour("muted"), linewidth=1.5, zorder=1)
-    clear = [row.get("p_adjusted", 1) < 0.05 for row in rows]
-    shades = [colour("accent") if yes else colour("control") for yes in clear]
-    ax.scatter([row["conversion_rate"] for row in rows], at, c=shades, s=52, zorder=3)
-    for y, row, shade in zip(at, rows, shades, strict=True):
-        ax.hlines(y, row["conversion_rate_low"], row["conversion_rate_high"], color=shade, linewidth=2)
-        n = show_number(row["n_entered"], "count", locale)
-        text, place = f"{show_number(row['conversion_rate'], 'rate', locale)} of {n}", (row["conversion_rate_high"], y)
-        ax.annotate(text, place, xytext=(8, 0), textcoords="offset points", va="center")
-    _names(ax, at, [row[result.by] for row in rows])
-    high = max((row["conversion_rate_high"] for row in rows), default=1)
-    ax.set(
-        xlim=(0, high * 1.35),
-        ylim=(-0.6, max(len(rows) - 0.4, 0.6)),
-        xlabel="conversion of matured entries; line: everyone",
-    )
-    _percent(ax, locale)
-    ax.grid(axis="y", visible=False)
 
 
 def draw_transitions(result, ax) -> None:
@@ -79,8 +32,8 @@ def draw_transitions(result, ax) -> None:
     text = np.array([[f"{100 * value:.0f}" if value >= 0.005 else "" for value in line] for line in grid])
     look = {"cmap": "Blues", "cbar": False, "linewidths": 1, "linecolor": "white", "annot_kws": {"size": 10}}
     sns.heatmap(grid, ax=ax, vmin=0, vmax=max(grid.max(), 0.01), annot=text, fmt="", **look)
-    ax.set_xticks(np.arange(len(across[1])) + 0.5, [_short(name) for name in across[1]], rotation=35, ha="right")
-    ax.set_yticks(np.arange(len(across[0])) + 0.5, [_short(name) for name in across[0]], rotation=0)
+    ax.set_xticks(np.arange(len(across[1])) + 0.5, [short(name) for name in across[1]], rotation=35, ha="right")
+    ax.set_yticks(np.arange(len(across[0])) + 0.5, [short(name) for name in across[0]], rotation=0)
     ax.set(
         xlabel=f"goes on to (percent of what leaves; the {len(names)} busiest of {len(busy.keys() - {START})})",
         ylabel="from",
@@ -105,9 +58,9 @@ def draw_touchpoints(result, ax) -> None:
         ax.scatter([row[key] for row in rows], at, color=shade, marker=mark, s=38, zorder=3, label=label)
         for y, row in zip(at, rows, strict=True):
             ax.hlines(y, row[f"{key}_low"], row[f"{key}_high"], color=shade, linewidth=1.8)
-    _names(ax, at, [row["touchpoint"] for row in rows])
+    names_at(ax, at, [row["touchpoint"] for row in rows])
     ax.set(xlim=(0, 1.02), xlabel="share of these customers who met it")
-    _percent(ax, result.definition.locale)
+    percent(ax, result.definition.locale)
     ax.legend(loc="lower center", bbox_to_anchor=(0.4, 1.0), ncols=2, handletextpad=0.3)
     ax.grid(axis="y", visible=False)
 
@@ -129,7 +82,7 @@ def draw_sessions(result, ax) -> None:
         )
     ax.set_xticks(range(1, LONGEST + 1), [*map(str, range(1, LONGEST)), f"{LONGEST}+"])
     ax.set(xlabel="events in a session", ylabel="share of sessions")
-    _percent(ax, result.definition.locale, axis="y")
+    percent(ax, result.definition.locale, axis="y")
     ax.grid(axis="x", visible=False)
 
 
@@ -145,7 +98,7 @@ def draw_sales(result, ax) -> None:
     ax.set_xticks(range(0, len(rows), every), [row["month"] for row in rows][::every], rotation=35, ha="right")
     locale = result.definition.locale
     ax.yaxis.set_major_formatter(lambda value, _: show_number(value, "count", locale))
-    ax.set(xlabel="month (hatched: observed in part)", ylabel=f"revenue, {_short(main)}", ylim=(0, None))
+    ax.set(xlabel="month (hatched: observed in part)", ylabel=f"revenue, {short(main)}", ylim=(0, None))
     ax.grid(axis="x", visible=False)
 
 
@@ -171,29 +124,8 @@ def draw_division(result, ax) -> None:
     at = np.arange(len(rows))[::-1]
     ax.get_figure().set_size_inches(COLUMN, 1.1 + 0.42 * max(len(rows), 2))
     ax.barh(at, [row["customer_share"] for row in rows], color=colour("accent"), height=0.6, alpha=0.85)
-    _whiskers(ax, rows, "customer_share", at, "#1c2430")
-    _names(ax, at, [row[result.attribute] for row in rows])
+    whiskers(ax, rows, "customer_share", at, "#1c2430")
+    names_at(ax, at, [row[result.attribute] for row in rows])
     ax.set(xlabel="share of customers")
-    _percent(ax, result.definition.locale)
+    percent(ax, result.definition.locale)
     ax.grid(axis="y", visible=False)
-
-
-def _whiskers(ax, rows: list[dict], key: str, at: np.ndarray, shade: str) -> None:
-    for y, row in zip(at, rows, strict=True):
-        ax.hlines(y, row[f"{key}_low"], row[f"{key}_high"], color=shade, linewidth=1.6)
-
-
-def _names(ax, at: np.ndarray, names: list[str]) -> None:
-    ax.set_yticks(at, [_short(name) for name in names])
-
-
-def _short(name: str) -> str:
-    text = safe_text(str(name)).replace("$", r"\$")
-    return text if len(text) <= 28 else f"{text[:27]}…"
-
-
-def _percent(ax, locale: str, axis: str = "x") -> None:
-    which = ax.xaxis if axis == "x" else ax.yaxis
-    which.set_major_formatter(
-        lambda value, _: show_number(round(value, 4), "rate", locale).replace(".0", "").replace(",0", "")
-    )

@@ -14,8 +14,15 @@ from toolkit.shown import safe_text
 from toolkit.study.attempt import Missing
 
 DRAWN: dict[str, str] = {
-    name: f"toolkit.figures.journeys:draw_{name.lower()}"
-    for name in ("Funnel", "Transitions", "Touchpoints", "Sessions", "Sales", "Activity", "Division")
+    name: f"toolkit.figures.{room}:draw_{name.lower()}"
+    for room, names in {
+        "journeys": ("Transitions", "Touchpoints", "Sessions", "Sales", "Activity", "Division"),
+        "funnels": ("Funnel",),
+        "paths": (),
+        "credit": (),
+        "maps": (),
+    }.items()
+    for name in names
 }  # result's type name: "module:function(result, ax)", imported when first drawn
 
 

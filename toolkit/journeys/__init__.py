@@ -1,1 +1,1 @@
-"""How customers move: sessions, transitions, funnels, touchpoints, sales."""
+"""What customers do: sessions, transitions, touchpoints, sales, and what the tables know."""

@@ -15,7 +15,7 @@ from toolkit.stats.many import adjust
 from toolkit.stats.shares import newcombe, newcombe_p, wilson
 
 if TYPE_CHECKING:
-    from toolkit.journeys.funnel import FunnelCounts
+    from toolkit.funnels.funnel import FunnelCounts
 
 UNKNOWN = "(unknown)"
 NO_PREVIOUS = dict.fromkeys(("of_previous_rate", "of_previous_rate_low", "of_previous_rate_high"), float("nan"))

@@ -5,10 +5,10 @@ from collections import Counter
 import numpy as np
 import pytest
 
+from tests.funnels.twin import Asked, funnel_of
 from tests.journeys.made import EVER, part
-from tests.journeys.twin import Asked, funnel_of
-from toolkit.journeys.chains import Search, chains, step_rows
-from toolkit.journeys.funnel import FunnelRules, count_funnel
+from toolkit.funnels.chains import Search, chains, step_rows
+from toolkit.funnels.funnel import FunnelRules, count_funnel
 
 TOUCHPOINTS, DEVICES = ("a", "b", "c", "d"), ("desktop", "mobile")
 MANY = 1_500
@@ -87,7 +87,7 @@ def test_periods_and_the_end_of_observation_are_the_twins(name, entry):
 
 
 def test_each_customers_chain_is_the_twins():
-    from tests.journeys.twin import chain_that_counts, entries_of
+    from tests.funnels.twin import chain_that_counts, entries_of
 
     journeys = [sorted(events, key=lambda e: e[0]) for events in some_journeys(np.random.default_rng(5), 9)]
     asked = Asked(FUNNELS["a step of two touchpoints"], 4)

@@ -9,10 +9,10 @@ import numpy as np
 
 from toolkit.counts import Additive, Tally
 from toolkit.errors import MissingData, UsageError, one_of
-from toolkit.journeys.chains import NOWHERE, Search, chains, step_rows
+from toolkit.funnels.chains import NOWHERE, Search, chains, step_rows
+from toolkit.funnels.result import Funnel
+from toolkit.funnels.ties import tied
 from toolkit.journeys.coverage import need_events
-from toolkit.journeys.funnel_result import Funnel
-from toolkit.journeys.ties import tied
 from toolkit.results import Definition
 from toolkit.schema import TABLES
 from toolkit.shown import show_number

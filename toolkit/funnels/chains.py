@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from toolkit.journeys.ties import by_step, settle, tied
+from toolkit.funnels.ties import by_step, settle, tied
 from toolkit.study.table import Columns, JourneyTable, Part
 
 NOWHERE = -1

@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.funnels.twin import Asked
 from tests.journeys.made import part
-from tests.journeys.twin import Asked
-from toolkit.journeys.funnel import FunnelRules, count_funnel
+from toolkit.funnels.funnel import FunnelRules, count_funnel
 from toolkit.stats.shares import wilson
 
 TOUCHPOINTS = "abc"
