@@ -48,6 +48,7 @@ TABLES: dict[str, dict[str, Column]] = {
         "stage": Column("word", "part of the journey; the catalogue's when left out"),
         "session_id": Column("text", "the source's own session"),
         "device": Column("word", "mobile, desktop, tablet …"),
+        "device_id": Column("id", "the browser or app, which may be known before its user is"),
         "campaign": Column("word", "the campaign that brought it"),
         "value": Column("money", "money at stake in the event"),
         "currency": _CURRENCY,

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from toolkit.intake.finding import Finding, many
+from toolkit.intake.identity import by_device, forgotten
+from toolkit.intake.missing import what_is_missing
 from toolkit.intake.moments import SENSIBLE, Moments
 from toolkit.intake.sources import named, quoted
 from toolkit.schema import KEYED, KNOWN_PROPERTIES, OWN_UNIT, TABLES, Column
@@ -37,11 +38,15 @@ class Reading:
         tz: zone of moments written without one.
         currency: currency where none is given.
         renamed: their column name → ours.
+        identity: how events without a customer find one by their device: "live", "replay"; "" = they are left out.
+        forget: customers whose rows are nobody's; their events fall back to the device.
     """
 
     tz: ZoneInfo
     currency: str | None = None
     renamed: Mapping[str, str] = field(default_factory=dict)
+    identity: str = ""
+    forget: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
@@ -55,6 +60,7 @@ class Normal:
         rows: rows as they came.
         assumed_tz: whether moments without a zone took the study's.
         findings: what was seen.
+        nameless: rows of events that came without a customer.
     """
 
     table: str
@@ -63,6 +69,7 @@ class Normal:
     rows: int = 0
     assumed_tz: bool = False
     findings: list[Finding] = field(default_factory=list)
+    nameless: int = 0
 
     def fatal(self) -> list[str]:
         """The sentences that stop the study."""
@@ -87,6 +94,7 @@ class Normaliser:
         for wanted in TABLES[table]:
             if wanted not in self.types and wanted in lower:
                 self.types[wanted] = self.types.pop(lower[wanted])
+        self.by_device = table == "events" and "device_id" in self.types and bool(reading.identity)
 
     def _add(self, name: str, theirs: str, kind: str) -> None:
         if name.casefold() in RESERVED:
@@ -101,6 +109,8 @@ class Normaliser:
         """Whether every row's customer is a whole number: such ids are joined as numbers, which is faster."""
         if self.table not in WITH_CUSTOMER:
             return True
+        if self.reading.identity or self.reading.forget:
+            return False
         if "customer_id" not in self.types or self._type("customer_id") not in JOINED:
             return False
         empty = f"{self._sql('customer_id')} is null"
@@ -114,7 +124,7 @@ class Normaliser:
         """
         self.text_ids = text_ids
         self.facts: dict[tuple[str, str], Any] = {}
-        if wrong := self._missing():
+        if wrong := what_is_missing(table=self.table, types=self.types, currency=self.reading.currency):
             self._find(wrong, 0, "fatal")
         if self.out.fatal():
             return self.out
@@ -170,22 +180,6 @@ class Normaliser:
 
     def _sql(self, name: str) -> str:
         return named(self.types[name][0])
-
-    def _missing(self) -> str:
-        given = {*self.types, *(["currency"] if self.reading.currency else [])}
-        missing = [name for name, column in TABLES[self.table].items() if column.required and name not in given]
-        if not missing:
-            return ""
-        have = {theirs for theirs, _ in self.types.values()}
-        guesses = {name: get_close_matches(name, have, 1, 0.5) or _likely(name, have) for name in missing}
-        said = [f"'{n}'" + (f" (did you mean '{g[0]}'?)" if g else "") for n, g in guesses.items()]
-        renames = ", ".join(f'"{g[0]}": "{n}"' for n, g in guesses.items() if g) or '"their name": "our name"'
-        typed = " ".join(f"--column {g[0]}={n}" for n, g in guesses.items() if g) or "--column theirs=ours"
-        extra = ", or give currency= (--currency)" if "currency" in missing else ""
-        return (
-            f"lacks {', '.join(said)}; its columns are {', '.join(sorted(have)) or 'none'}. "
-            f"Rename with columns={{{renames}}}, on the command line {typed}{extra}."
-        )
 
     def _conditions(self, name: str) -> dict[str, str]:
         """What must be counted before a column can be written; `WRONG` are those that are reported."""
@@ -305,13 +299,14 @@ class Normaliser:
         """Findings about values that are empty or cannot be read."""
         column, facts, rows = self._column(name), self._of(name), self.out.rows
         own = name == "customer_id" and self.table in OWN_UNIT
+        by_device = name == "customer_id" and self.by_device
         for what in WRONG:
             n = facts.get(what, 0)
             if not n or (what == "empty" and not (column.required or own)):
                 continue
             at, example = self._at(facts[f"{what} row"]), facts[f"{what} example"]
             share = MOST_UNREADABLE if what == "unread" else 1 - 1 / rows
-            fatal = column.required and n > share * rows
+            fatal = column.required and n > share * rows and not by_device
             if what == "empty":
                 text = f"has {many(n, 'row')} of {rows:,} without {name} (first at {at})"
                 advice = ". Fill it in, or name the right column with columns={…}." if fatal else ""
@@ -320,6 +315,7 @@ class Normaliser:
                 text = f"has {many(n, 'row')} of {rows:,} whose {name} is {what_not} (first at {at}: {example!r:.60})"
             kept = "left out" if column.required else "read as no" if column.kind == "flag" else "unknown there"
             kept = "each counts as a unit of its own and as no customer" if own else kept
+            kept = "taken by device where they have one, else left out" if by_device else kept
             self._find(text + ("" if fatal else f"; {kept}") + advice, n, "fatal" if fatal else "warning")
 
     def _advice(self, name: str, example: str) -> tuple[str, str]:
@@ -341,7 +337,12 @@ class Normaliser:
         customer = selects.pop("customer_id", "null::varchar")
         if self.table not in WITH_CUSTOMER:
             customer = "null::varchar"
-        elif self.table in OWN_UNIT and self.text_ids:
+        else:
+            customer = forgotten(customer, selects.get("device_id"), self.reading.forget)
+        if self.by_device:
+            customer = by_device(customer, selects["device_id"])
+        self.out.nameless = self.facts.get(("customer_id", "empty"), 0)
+        if self.table in OWN_UNIT and self.text_ids:
             customer = f"coalesce({customer}, {quoted(OWN + self.table)} || '#' || ({self.row})::varchar)"
         kinds.pop("customer_id", None)
         if given := "currency" in TABLES[self.table] and self.reading.currency:
@@ -349,6 +350,7 @@ class Normaliser:
             selects, kinds = selects | {"currency": f"coalesce({currency})"}, kinds | {"currency": "word"}
         listed = "".join(f", {sql} as {named(name)}" for name, sql in selects.items())
         gaps = {name for (name, what), n in self.facts.items() if what in WRONG and n}
+        gaps |= {"customer_id"} if self.reading.forget else set()
         needed = [name for name, column in TABLES[self.table].items() if column.required and name in gaps]
         columns = ["customer" if name == "customer_id" else named(name) for name in needed]
         usable = " and ".join([f"{column} is not null" for column in columns] or ["true"])
@@ -383,17 +385,3 @@ def _comma(sql: str) -> str:
     text = f"trim({sql}::varchar)"
     bare = f"regexp_replace({text}, '[. \\x{{00a0}}'']', '', 'g')"
     return f"(case when regexp_full_match({text}, {quoted(EUROPEAN)}) then replace({bare}, ',', '.')::double end)"
-
-
-_ALSO = {
-    "customer_id": ("user_id", "client_id", "user_pseudo_id", "customer", "distinct_id", "email", "id"),
-    "timestamp": ("event_time", "time", "date", "datetime", "created_at", "event_timestamp", "occurred_at"),
-    "touchpoint": ("event", "event_name", "page", "action", "name", "activity"),
-    "revenue": ("total", "amount", "net_sales", "price", "order_value"),
-    "order_id": ("id", "invoice", "order", "order_number", "InvoiceNo"),
-}
-
-
-def _likely(name: str, have: set[str]) -> list[str]:
-    lower = {column.casefold(): column for column in have}
-    return [lower[other.casefold()] for other in _ALSO.get(name, ()) if other.casefold() in lower][:1]

@@ -39,7 +39,7 @@ def to_table(world: World, name: str, rows: Rows, ids: pa.Array | None = None) -
             "timestamp": rows.get("at"),
             "customer_id": ids.take(pa.array(rows["who"], mask=rows["who"] < 0)),
         } | rows
-    kinds = {key: column.kind for key, column in TABLES[name].items()} | {"device_id": "id"}
+    kinds = {key: column.kind for key, column in TABLES[name].items()}
     return pa.table({key: _column(kind, rows[key], words.get(key)) for key, kind in kinds.items() if key in rows})
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from importlib.metadata import version
@@ -67,6 +67,7 @@ class Data:
         small_cells: groups of fewer customers are not shown.
         catalogue: stages and roles of touchpoints.
         view: filters in force.
+        again: opens the same input once more, with other settings.
     """
 
     name: str
@@ -78,6 +79,7 @@ class Data:
     catalogue: Catalogue = field(repr=False)
     tz_given: bool = True
     view: View = field(default_factory=View)
+    again: Callable[..., Data] | None = field(default=None, repr=False)
 
     @cached_property
     def zone(self) -> ZoneInfo:

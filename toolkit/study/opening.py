@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from toolkit.catalogue import Catalogue
 from toolkit.errors import UsageError, one_of, raise_all
+from toolkit.intake.identity import RULES
 from toolkit.intake.normal import Reading
 from toolkit.intake.sources import find_sources, unread_files
 from toolkit.shown import known_locale
@@ -19,7 +21,7 @@ from toolkit.study.data import Data
 from toolkit.study.store import VERSION, Store, build
 
 SETTINGS = "study.toml"
-KNOWN = ("tz", "locale", "currency", "small_cells", "name", "columns")
+KNOWN = ("tz", "locale", "currency", "small_cells", "name", "columns", "identity", "forget")
 
 
 def open_data(
@@ -34,6 +36,8 @@ def open_data(
     catalogue: str | Path | None = None,
     cache: bool = True,
     name: str | None = None,
+    identity: str | None = None,
+    forget: Sequence[str] = (),
 ) -> Data:
     """Opens a study: reads, checks, sorts and encodes the tables once, and keeps the result for next time.
 
@@ -49,10 +53,14 @@ def open_data(
         catalogue: a catalogue.toml of your own, over ours.
         cache: whether to keep the store for next time.
         name: what the study is called; the folder's name when left out.
+        identity: how events without a customer find one by their `device_id`: "live" (the customer seen last on the
+            device, else the device stands for itself), "replay" (also backwards, to the first customer of the device);
+            when left out they are not used.
+        forget: customers whose rows become nobody's; their events fall back to the device.
 
     Returns:
-        The study. Two files beside the tables are read too: `study.toml` (tz, locale, currency, small_cells, name and a
-        table [columns]; what is given here wins) and `catalogue.toml`.
+        The study. Two files beside the tables are read too: `study.toml` (tz, locale, currency, small_cells, name,
+        identity, forget and a table [columns]; what is given here wins) and `catalogue.toml`.
 
     Raises:
         DataError: the input cannot be used; `error.problems` has every reason.
@@ -64,20 +72,16 @@ def open_data(
         >>> data.customers
         50
     """
+    again = partial(open_data, **locals())
     is_file = isinstance(source, str | Path)
     beside = _beside(Path(source)) if is_file else {}
-    tz = tz or beside.get("tz")
-    currency = _known_currency(currency or beside.get("currency"))
-    reading = Reading(zone(tz or "UTC"), currency, beside.get("columns", {}) | dict(columns or {}))
-    catalogue = catalogue or beside.get("catalogue")
-    places = Catalogue.load(catalogue)
+    reading = _reading(beside, tz=tz, currency=currency, columns=columns, identity=identity, forget=forget)
+    places = Catalogue.load(catalogue := catalogue or beside.get("catalogue"))
     sources = find_sources(source, reading.renamed)
 
-    def make(folder: Path) -> None:
-        build(sources, reading, places, folder)
-
     words = Path(catalogue).read_text("utf-8") if catalogue else ""
-    print_ = fingerprint(sources, VERSION, reading.tz.key, reading.currency, dict(reading.renamed), words)
+    print_ = fingerprint(sources, VERSION, reading, words)
+    make = partial(build, sources, reading, places)
     store = kept(print_, make) if cache and is_file else temporary(make)
     store.manifest["unread"] = unread_files(source, sources)
     store.manifest["fingerprint"] = print_ if is_file else "in memory"
@@ -89,8 +93,19 @@ def open_data(
         observed_until=_until(store, as_of, reading.tz),
         small_cells=beside.get("small_cells", 5) if small_cells is None else small_cells,
         catalogue=places,
-        tz_given=bool(tz),
+        tz_given=bool(tz or beside.get("tz")),
+        again=again,
     )
+
+
+def _reading(beside: Mapping[str, Any], **given: Any) -> Reading:
+    """How the tables are read: what is given wins over what lies beside them."""
+    tz, currency, forget = (given[name] or beside.get(name) or "" for name in ("tz", "currency", "forget"))
+    identity = beside.get("identity", "") if given["identity"] is None else given["identity"]
+    if identity not in RULES:
+        raise one_of("identity", identity, RULES)
+    columns = beside.get("columns", {}) | dict(given["columns"] or {})
+    return Reading(zone(tz or "UTC"), _known_currency(currency or None), columns, identity, tuple(map(str, forget)))
 
 
 def _beside(path: Path) -> dict[str, Any]:

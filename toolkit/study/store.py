@@ -17,6 +17,7 @@ from toolkit.catalogue import Catalogue
 from toolkit.counts import BUCKET_SHIFT, BUCKETS
 from toolkit.errors import DataError, raise_all
 from toolkit.intake.finding import Finding, many
+from toolkit.intake.identity import devices_of, stitch
 from toolkit.intake.normal import OWN, WITH_CUSTOMER, Normal, Normaliser, Reading
 from toolkit.intake.plausible import improbable, strangers, unknown_currencies
 from toolkit.intake.purchases import ADDED_ROW, with_orders
@@ -25,7 +26,7 @@ from toolkit.schema import KEYED, OWN_UNIT, TABLES
 from toolkit.study.encode import DTYPES, Encoder
 from toolkit.study.sort import UNKNOWN, Sorter, path_of
 
-VERSION = 2  # of the files; another version is another cache entry
+VERSION = 3  # of the files; another version is another cache entry
 MEMORY = "250MB"
 DOUBLED = (
     "events",
@@ -79,6 +80,8 @@ class _Builder:
 
     def build(self) -> None:
         tables = self._read()
+        if "events" in tables and "device_id" in tables["events"].kinds:
+            self._stitch(tables["events"])
         for normal in tables.values():
             normal.findings += improbable(self.con, normal) + unknown_currencies(self.con, normal)
         if "order_lines" in tables:
@@ -129,6 +132,19 @@ class _Builder:
                 "Free some space, or name another folder in the environment variable JOURNEY_CACHE."
             )
         return tables
+
+    def _stitch(self, events: Normal) -> None:
+        """Gives events without a customer one by their device, and counts the devices that several customers used."""
+        rule, given = self.reading.identity, 0
+        if rule and events.nameless:
+            events.sql, given = stitch(self.con, events.sql, rule, self.folder)
+            text = f"had {many(given, 'row')} without customer_id that got one by the device ({rule})"
+            events.findings.append(Finding("events", text, given, "note"))
+        facts = devices_of(self.con, events.sql)
+        if facts["shared"]:
+            text = f"has {many(facts['shared'], 'device')} of {facts['devices']:,} that several customers used"
+            events.findings.append(Finding("events", text, facts["shared"], "note"))
+        self.manifest["identity"] = {"rule": rule, "nameless": events.nameless, "given": given} | facts
 
     def _with_purchases(self, tables: dict[str, Normal]) -> dict[str, Normal]:
         tables = dict(tables)
