@@ -26,7 +26,7 @@ COLUMNS = "customer_id, timestamp, touchpoint, channel, device"
 BIN = 0.0039  # width of a tally's bin: how far a median may lie from the exact one
 RUNS = 2  # the cheaper one is shown: a busy machine makes the other dearer
 MEASURES = ("sessions", "transitions", "funnel")
-HOUSE = ("toolkit.study.data", *(f"toolkit.journeys.{measure}" for measure in MEASURES))
+HOUSE = ("toolkit.study.data", "toolkit.journeys.sessions", "toolkit.journeys.transitions", "toolkit.funnels.funnel")
 IMPORTS = {"build": ("duckdb", "toolkit.study.data"), "toolkit": HOUSE, "sql": ("duckdb",), "pandas": ("pandas",)}
 
 
@@ -48,7 +48,8 @@ def make(folder: Path, events: int) -> dict:
 def ours(folder: Path, measure: str, partitions: int) -> dict:
     """One of our measures on the store that the build left behind."""
     import toolkit as tk
-    from toolkit.funnels.funnel import FunnelRules, count_funnel
+    from toolkit.funnels.funnel import count_funnel
+    from toolkit.funnels.rules import search_for
     from toolkit.journeys.sessions import count_sessions
     from toolkit.journeys.transitions import count_transitions
     from toolkit.study.engine import run
@@ -60,9 +61,8 @@ def ours(folder: Path, measure: str, partitions: int) -> dict:
     if measure == "transitions":
         counts = run(data, count_transitions, partitions=partitions, gap=None)
         return _transitions(counts, [*data.vocabulary("touchpoint")])
-    steps = [data.codes([name]) for name in rivals.STEPS]
-    settings = {"steps": steps, "window": rivals.WINDOW * 10**6, "rules": FunnelRules(), "by": "device"}
-    counts = run(data, count_funnel, partitions=partitions, **settings)
+    search, _ = search_for(data, rivals.STEPS, f"{rivals.WINDOW}s")
+    counts = run(data, count_funnel, partitions=partitions, search=search, by="device")
     return _funnel(counts, [*data.vocabulary("device"), "(unknown)"])
 
 

@@ -242,7 +242,7 @@ WRONG = {
         "(?s)cart.*purchase",
     ),
     "one step": (["cart"], {}, UsageError, "2 to 64 steps.*here are 1"),
-    "an empty step": (["cart", []], {}, UsageError, "2 to 64 steps"),
+    "an empty step": (["cart", []], {}, UsageError, "asks for no touchpoint"),
     "a column nobody knows": (["cart", "purchase"], {"by": "gadget"}, UsageError, "gadget"),
     "a known column that did not come": (["cart", "purchase"], {"by": "campaign"}, MissingData, "campaign"),
     "no roles to be found": (None, {}, MissingData, "(?s)catalogue.*most frequent here: x, y"),

@@ -5,9 +5,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.funnels.twin import Asked
+from tests.funnels.twin import Asked, step
 from tests.journeys.made import part
-from toolkit.funnels.funnel import FunnelRules, count_funnel
+from toolkit.funnels.chains import Search
+from toolkit.funnels.funnel import count_funnel
+from toolkit.funnels.rules import FunnelRules
 from toolkit.stats.shares import wilson
 
 TOUCHPOINTS = "abc"
@@ -19,7 +21,8 @@ DISTINCT = st.lists(st.lists(EVENT, max_size=9, unique_by=lambda event: event[0]
 
 
 def count(journeys, steps, window, rules, **facts):
-    return count_funnel(part(journeys, TOUCHPOINTS, **facts), steps=steps, window=window, rules=rules, by="device")
+    search = Search(tuple(step(*codes) for codes in steps), window, rules.entry, rules.ties)
+    return count_funnel(part(journeys, TOUCHPOINTS, **facts), search=search, by="device")
 
 
 def at_least(counts):

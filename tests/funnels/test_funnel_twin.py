@@ -5,10 +5,10 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from tests.funnels.twin import Asked, funnel_of
+from tests.funnels.twin import Asked, funnel_of, step
 from tests.journeys.made import EVER, part
 from toolkit.funnels.chains import Search, chains, step_rows
-from toolkit.funnels.funnel import FunnelRules, count_funnel
+from toolkit.funnels.funnel import count_funnel
 
 TOUCHPOINTS, DEVICES = ("a", "b", "c", "d"), ("desktop", "mobile")
 MANY = 1_500
@@ -37,10 +37,9 @@ def some_journeys(rng, moments, most=7):
 
 
 def counted(journeys, asked):
-    codes = tuple(tuple(TOUCHPOINTS.index(word) for word in step) for step in asked.steps)
+    steps = tuple(step(*map(TOUCHPOINTS.index, words)) for words in asked.steps)
     whole = part(journeys, TOUCHPOINTS, period=asked.period, until=asked.until)
-    rules = FunnelRules(entry=asked.entry, ties=asked.ties)
-    return count_funnel(whole, steps=codes, window=asked.window, rules=rules, by="device")
+    return count_funnel(whole, search=Search(steps, asked.window, asked.entry, asked.ties), by="device")
 
 
 def by_device(counter):
@@ -92,7 +91,7 @@ def test_each_customers_chain_is_the_twins():
     journeys = [sorted(events, key=lambda e: e[0]) for events in some_journeys(np.random.default_rng(5), 9)]
     asked = Asked(FUNNELS["a step of two touchpoints"], 4)
     whole = part(journeys, TOUCHPOINTS)
-    search = Search(((0, 3), (1,), (2,)), 4, "best", "favour")
+    search = Search((step(0, 3), step(1), step(2)), 4, "best", "favour")
     found = chains(step_rows(whole, search), search)
     for mine, events, start in zip(found, journeys, whole.table.offsets[:-1], strict=True):
         chain = chain_that_counts(events, asked, entries_of(events, asked))

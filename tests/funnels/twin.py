@@ -3,8 +3,15 @@
 from collections import Counter
 from dataclasses import dataclass, field
 
+from toolkit.journeys.steps import Condition, Step
+
 MIN = 60_000_000
 DAY = 24 * 60 * MIN
+
+
+def step(*codes):
+    """A step of touchpoints by code."""
+    return Step("", (Condition("touchpoint", codes),))
 
 
 @dataclass(frozen=True)

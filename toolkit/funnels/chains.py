@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from toolkit.funnels.ties import by_step, settle, tied
+from toolkit.journeys.steps import Step
 from toolkit.study.table import Columns, JourneyTable, Part
 
 NOWHERE = -1
@@ -17,13 +18,13 @@ class Search:
     """What a chain may be.
 
     Attributes:
-        steps: touchpoint codes that make each step; at most 64 steps.
+        steps: what each event must be, in order; at most 64.
         window: longest time from entry to a step, µs, inclusive.
         entry: "best" (the entry that gets deepest, then earliest done, then latest entered) or "first".
         ties: "favour" (events of one moment in the order that helps) or "file" (input order).
     """
 
-    steps: tuple[tuple[int, ...], ...]
+    steps: tuple[Step, ...]
     window: int
     entry: str
     ties: str
@@ -36,10 +37,7 @@ def step_rows(part: Part, search: Search) -> JourneyTable:
         Columns: timestamp, row (in the events), steps (bit j set: matches step j), entry (may be one: in the period,
         and the first there of its customer when only that counts).
     """
-    bits = np.zeros(len(part.words("touchpoint")) + 1, np.min_scalar_type((1 << len(search.steps)) - 1))
-    for step, codes in enumerate(search.steps):
-        bits[list(codes)] |= bits.dtype.type(1 << step)
-    steps = bits[part.table["touchpoint"]]  # an unknown touchpoint, −1, finds the last entry: no step
+    steps = _steps_met(part, search.steps)
     row = np.flatnonzero(steps)
     time, steps = part.table.time[row], steps[row]
     entry = (steps & 1).astype(bool) & part.anchored(time)
@@ -49,6 +47,22 @@ def step_rows(part: Part, search: Search) -> JourneyTable:
         entries = np.flatnonzero(entry)
         entry[entries[1:][np.diff(table.customer[entries]) == 0]] = False
     return table
+
+
+def _steps_met(part: Part, steps: tuple[Step, ...]) -> np.ndarray:
+    """Which steps each event is, as bits: by touchpoint all at once, then the few that ask for more."""
+    bits = np.zeros(len(part.words("touchpoint")) + 1, np.min_scalar_type((1 << len(steps)) - 1))
+    for number, step in enumerate(steps):
+        where = slice(None) if step.touchpoints is None else list(step.touchpoints)
+        bits[where] |= bits.dtype.type(1 << number)
+    met = bits[part.table["touchpoint"]]  # an unknown touchpoint, −1, finds the last entry: no step that names one
+    for number, step in enumerate(steps):
+        if step.further:
+            bit = met.dtype.type(1 << number)
+            rows = np.flatnonzero(met & bit)
+            holds = np.all([condition.holds(part, rows) for condition in step.further], axis=0)
+            met[rows[~holds]] ^= bit
+    return met
 
 
 def chains(table: JourneyTable, search: Search) -> np.ndarray:

@@ -8,45 +8,17 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from toolkit.counts import Additive, Tally
-from toolkit.errors import MissingData, UsageError, one_of
+from toolkit.errors import MissingData, one_of
 from toolkit.funnels.chains import NOWHERE, Search, chains, step_rows
 from toolkit.funnels.result import Funnel
+from toolkit.funnels.rules import ENTRIES, TIES, FunnelRules, search_for
 from toolkit.funnels.ties import tied
-from toolkit.journeys.coverage import need_events
 from toolkit.results import Definition
 from toolkit.schema import TABLES
 from toolkit.shown import show_number
-from toolkit.study.clock import duration
 from toolkit.study.data import Data
 from toolkit.study.engine import run
 from toolkit.study.table import JourneyTable, Part
-
-ENTRIES = {"best": "the entry that gets deepest", "first": "the first entry in the period"}
-TIES = {"favour": "events of one moment in the order that helps", "file": "events of one moment in input order"}
-CHOICES = 5  # touchpoints named when nothing says which steps to take
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FunnelRules:
-    """The rules of a funnel where they can be chosen.
-
-    Attributes:
-        entry: "best" – the entry that lets the customer get deepest; "first" – the clock starts at the first entry in
-            the period and never restarts.
-        ties: "favour" – events of one moment stand in the order that helps; "file" – in input order.
-
-    Example:
-        >>> FunnelRules(entry="first").ties
-        'favour'
-    """
-
-    entry: str = "best"
-    ties: str = "favour"
-
-    def __post_init__(self) -> None:
-        for name, options in (("entry", ENTRIES), ("ties", TIES)):
-            if getattr(self, name) not in options:
-                raise one_of(name, getattr(self, name), options)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,19 +44,15 @@ class FunnelCounts(Additive):
     waited: np.ndarray
 
 
-def count_funnel(
-    part: Part, *, steps: Sequence[Sequence[int]], window: int, rules: FunnelRules, by: str | None
-) -> FunnelCounts:
+def count_funnel(part: Part, *, search: Search, by: str | None) -> FunnelCounts:
     """Counts chains of one partition.
 
     Args:
         part: some customers.
-        steps: touchpoint codes that make each step.
-        window: longest time from entry to the last step, µs.
-        rules: entry and ties.
+        search: steps and rules.
         by: events column (its value at entry) or customer attribute; None = one group.
     """
-    table, search = part.table, Search(tuple(steps), window, rules.entry, rules.ties)
+    table = part.table
     matching = step_rows(part, search)
     found = chains(matching, search)
     matured, young = _matured(part, matching, search, found)
@@ -155,7 +123,7 @@ def _waits(time: np.ndarray, found: np.ndarray) -> dict[str, Tally | np.ndarray]
 
 def funnel(
     data: Data,
-    steps: Sequence[str | Sequence[str]] | None = None,
+    steps: Sequence | None = None,
     *,
     within: str = "7d",
     by: str | None = None,
@@ -165,8 +133,9 @@ def funnel(
 
     Args:
         data: the study; `between` sets the period of the entry.
-        steps: touchpoints in order, at least two; a list of touchpoints makes one step of several. Left out: the
-            touchpoints with the catalogue's roles view, cart, checkout, purchase.
+        steps: in order, at least two; each a touchpoint, a list of touchpoints (any of them), or a dict such as
+            {"touchpoint": "checkout", "device": "mobile", "load_ms": ">= 3000"} (see `journeys.steps.steps_of`). Left
+            out: the touchpoints with the catalogue's roles view, cart, checkout, purchase.
         within: longest time from entry to the last step, inclusive, such as "7d".
         by: events column, taken at entry, or customer attribute to break down by.
         rules: entry and ties.
@@ -192,24 +161,20 @@ def funnel(
         ['cart', 'purchase']
     """
     rules = rules or FunnelRules()
-    named, notes = _steps(data, steps)
+    search, names = search_for(data, steps, within, rules)
     _can_divide(data, by)
-    words = [word for step in named for word in step]
-    code = dict(zip(words, data.codes(words), strict=True))
-    codes = [tuple(code[word] for word in step) for step in named]
-    other = replace(rules, entry="first" if rules.entry == "best" else "best")
-    settings = {"steps": codes, "window": duration(within), "by": by}
-    counts, others = (run(data, count_funnel, rules=rule, **settings) for rule in (rules, other))
+    other = replace(search, entry="first" if search.entry == "best" else "best")
+    counts, others = (run(data, count_funnel, search=each, by=by) for each in (search, other))
     words = () if by is None else (data.vocabulary(by, "customers") or data.vocabulary(by))
     return Funnel(
         counts=counts,
         other=others,
         other_entry=ENTRIES[other.entry],
-        steps=tuple(" / ".join(step) for step in named),
+        steps=names,
         by=by,
         words=words,
         small_cells=data.small_cells,
-        definition=_card(data, within, rules, by, notes + _guards(counts, within, data)),
+        definition=_card(data, within, rules, by, _guards(counts, within, data)),
     )
 
 
@@ -242,30 +207,6 @@ def _can_divide(data: Data, by: str | None) -> None:
         table = "events" if by in TABLES["events"] else "customers"
         raise MissingData(f"A funnel by {by}", f"{by} in {table}", f"a column {by} in {table}")
     raise one_of("by", by, columns)
-
-
-def _steps(data: Data, steps: Sequence | None) -> tuple[list[list[str]], list[str]]:
-    """The steps as lists of touchpoints, and what must be said about how they were found."""
-    vocabulary = data.vocabulary("touchpoint")
-    if steps is not None:
-        named = [[step] if isinstance(step, str) else list(step) for step in steps]
-        if not 2 <= len(named) <= 64 or not all(named):
-            raise UsageError(f"A funnel has 2 to 64 steps, each a touchpoint or a list of them; here are {len(named)}.")
-        return named, []
-    roles = [
-        step
-        for step in (data.catalogue.names_with_role(r, vocabulary) for r in ("view", "cart", "checkout", "purchase"))
-        if step
-    ]
-    if len(roles) >= 2:
-        return roles, []
-    need_events(data, "a funnel")
-    common = ", ".join(data.store.manifest["common"].get("events.touchpoint", [])[:CHOICES])
-    raise MissingData(
-        "A funnel",
-        "touchpoints that the catalogue knows as view, cart, checkout or purchase",
-        f"a catalogue.toml that places yours, or with steps you name, such as two of the most frequent here: {common}",
-    )
 
 
 def _guards(counts: FunnelCounts, within: str, data: Data) -> list[str]:
