@@ -158,6 +158,7 @@ class _Table(NamedTuple):
         rows, card = result.rows(), result.definition
         keys = dict.fromkeys(key for row in rows for key in row)
         merged = [key for key in keys if f"{key}_low" in keys and f"{key}_high" in keys]
+        aside = {f"{key}{end}" for key in merged for end in ("_low", "_high")} | {f"{key}_kind" for key in keys}
         columns = [
             _Column(
                 header=safe_text(result.columns.get(key) or _header(key)),
@@ -165,7 +166,7 @@ class _Table(NamedTuple):
                 cells=[cell_parts(row, key, card.locale, card.tz) for row in rows[: result.shown_rows]],
             )
             for key in keys
-            if not any(key in (f"{value}_low", f"{value}_high") for value in merged)
+            if key not in aside
         ]
         more = len(rows) - result.shown_rows
         return cls(

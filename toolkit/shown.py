@@ -92,7 +92,8 @@ def show_cell(row: dict, key: str, locale: str = "en", tz: str = "UTC") -> str:
 
     Args:
         row: a flat dict.
-        key: its ending tells the kind: `_rate`, `_share`, `n_`, `_days`, `_seconds`, `_money`, `_at`, `p`, …
+        key: its ending tells the kind: `_rate`, `_share`, `n_`, `_days`, `_seconds`, `_money`, `_at`, `p`, …; where
+            the rows of a column differ in kind, the row says it as `<key>_kind`.
         locale: a language, such as "da" or "en_GB".
         tz: the time zone in which moments are shown.
 
@@ -208,8 +209,10 @@ def cell_parts(row: dict, key: str, locale: str, tz: str) -> tuple[str, str]:
     Example:
         >>> cell_parts({"wait_days": 3.14, "wait_days_low": 2.0, "wait_days_high": 4.2}, "wait_days", "da", "UTC")
         ('3,1 days', '2–4,2')
+        >>> cell_parts({"found": 0.25, "found_kind": "rate"}, "found", "en", "UTC")
+        ('25.0 %', '')
     """
-    value, kind = row.get(key), kind_of(key)
+    value, kind = row.get(key), row.get(f"{key}_kind") or kind_of(key)
     if isinstance(value, bool):
         return ("yes" if value else "no"), ""
     if value is None or is_number(value):
