@@ -189,6 +189,50 @@ class Tally(Additive):
         return np.bincount(self.groups, weights=self.counts, minlength=groups).astype(np.int64)[:groups]
 
 
+@dataclass(frozen=True, slots=True)
+class Sparse(Additive):
+    """Counts by key where few of many possible keys occur, such as paths.
+
+    Attributes:
+        keys: int64, each distinct key, ascending.
+        counts: keys × columns int64.
+    """
+
+    keys: np.ndarray
+    counts: np.ndarray
+
+    @classmethod
+    def of(cls, keys: np.ndarray, counts: np.ndarray) -> Sparse:
+        """Adds up the rows of counts (rows × columns) that have the same key.
+
+        Example:
+            >>> Sparse.of(np.array([900, 3, 900]), np.array([[1], [5], [2]])).counts.tolist()
+            [[5], [3]]
+        """
+        keys, counts = np.asarray(keys, np.int64), np.asarray(counts, np.int64)
+        size = int(keys.max(initial=-1)) + 1
+        if size <= min(DENSE, len(keys)):  # float64 holds whole numbers up to 2**53
+            found = np.flatnonzero(np.bincount(keys, minlength=size))
+            sums = [np.bincount(keys, weights=column, minlength=size)[found] for column in counts.T]
+            return cls(found, np.column_stack(sums).astype(np.int64))
+        order = np.argsort(keys, kind="stable")  # keys of added counts come in sorted runs, which a stable sort merges
+        keys, counts = keys.take(order), counts.take(order, axis=0)
+        starts = np.flatnonzero(np.append(True, keys[1:] != keys[:-1]))
+        return cls(keys[starts], np.add.reduceat(counts, starts))
+
+    @classmethod
+    def sum(cls, parts: Iterable[Sparse]) -> Sparse:
+        """Adds many; a key that several have gets the sum of its counts."""
+        parts = list(parts)
+        return cls.of(np.concatenate([p.keys for p in parts]), np.concatenate([p.counts for p in parts]))
+
+    def at(self, keys: np.ndarray) -> np.ndarray:
+        """The counts of some keys (columns × keys); 0 where a key did not occur."""
+        place = np.searchsorted(self.keys, keys)
+        place[np.append(self.keys, -1)[place] != keys] = len(self.keys)
+        return np.append(self.counts, np.zeros((1, self.counts.shape[1]), np.int64), axis=0)[place].T
+
+
 def _different(values: np.ndarray) -> np.ndarray | None:
     """The distinct values in order, or None when there are more than a Tally keeps exactly."""
     positive = values[values > 0]  # zeros are many: a session of one event lasts no time

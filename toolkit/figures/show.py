@@ -17,9 +17,10 @@ DRAWN: dict[str, str] = {
     name: f"toolkit.figures.{room}:draw_{name.lower()}"
     for room, names in {
         "journeys": ("Transitions", "Touchpoints", "Sessions", "Sales", "Activity", "Division"),
-        "funnels": ("Funnel",),
-        "paths": (),
-        "credit": (),
+        "funnels": ("Funnel", "TimeToConvert",),
+        "paths": ("Flow", "CommonPaths", "Exits", "Loops", "RepeatedContacts", "Handoffs", "DifferingPaths"),
+        "credit": ("Attribution",),
+        "places": ("TouchpointMap", "Omnichannel"),
         "maps": (),
     }.items()
     for name in names

@@ -18,6 +18,7 @@ from toolkit.study.engine import run
 from toolkit.study.table import JourneyTable, Part
 
 OWN_PAGES = ("website", "product page", "blog and content")  # families of the catalogue
+ENGAGED = 10_000_000  # µs; a session this long is engaged by GA4's rule
 NEAR = 0.2  # gaps this close to the limit (as a share of it) show how much hangs on it
 
 
@@ -41,6 +42,7 @@ class SessionCounts(Additive):
     Attributes:
         per_bucket: 1,024 × 5 int64: customers with a session, sessions, those with one event; sessions that begin at an
             own page, those of them that bounce.
+        viewed: 1,024 × 2 int64: sessions with the view of a page, those of them that are not engaged by GA4's rule.
         events: int64 events in sessions.
         microseconds: int64 time from the first to the last event, of all sessions.
         near: int64 sessions with a pause within `NEAR` of the limit, in them or after them.
@@ -49,6 +51,7 @@ class SessionCounts(Additive):
     """
 
     per_bucket: np.ndarray
+    viewed: np.ndarray
     events: int
     microseconds: int
     near: int
@@ -56,7 +59,9 @@ class SessionCounts(Additive):
     sizes: Tally
 
 
-def count_sessions(part: Part, *, gap: int, key: tuple[int, ...], own: tuple[int, ...]) -> SessionCounts:
+def count_sessions(
+    part: Part, *, gap: int, key: tuple[int, ...], own: tuple[int, ...], views: tuple[int, ...] = ()
+) -> SessionCounts:
     """Counts the sessions that begin in the period.
 
     Args:
@@ -64,6 +69,7 @@ def count_sessions(part: Part, *, gap: int, key: tuple[int, ...], own: tuple[int
         gap: longest pause within a session, µs.
         key: touchpoint codes that make any session engaged.
         own: touchpoint codes of pages of our own, where leaving at once is a loss.
+        views: touchpoint codes that are the view of a page.
     """
     table = part.table
     starts = np.flatnonzero(session_starts(table, gap))
@@ -75,6 +81,8 @@ def count_sessions(part: Part, *, gap: int, key: tuple[int, ...], own: tuple[int
     alone, first = size == 1, table["touchpoint"][starts]
     begun = np.isin(first, own)
     kind = alone + 2 * begun + 4 * (alone & begun & ~np.isin(first, key))  # bits: single event, own page, bounce
+    seen, sold = (_met(table, codes, starts, ends) for codes in (views, key))
+    idle = (seen == 1) & (length < ENGAGED) & (sold == 0)
     owner = table.customer[starts]
     bucket = part.bucket[owner]
     met = np.append(True, owner[1:] != owner[:-1])[: len(owner)]
@@ -83,12 +91,19 @@ def count_sessions(part: Part, *, gap: int, key: tuple[int, ...], own: tuple[int
     columns = (by_bucket(bucket[met])[:, 0], kinds.sum(axis=1), *bits)
     return SessionCounts(
         per_bucket=np.column_stack(columns),
+        viewed=np.column_stack([by_bucket(bucket[some])[:, 0] for some in (seen > 0, idle)]),
         events=int(size.sum()),
         microseconds=int(length.sum()),
         near=int(near.sum()),
         lengths=Tally.of(np.zeros(len(length), np.int64), length / 1e6),
         sizes=Tally.of(np.zeros(len(size), np.int64), size),
     )
+
+
+def _met(table: JourneyTable, codes: tuple[int, ...], starts: np.ndarray, ends: np.ndarray) -> np.ndarray:
+    """How many events of each session are at some touchpoints."""
+    running = np.append(np.int32(0), np.cumsum(np.isin(table["touchpoint"], codes), dtype=np.int32))
+    return running[ends] - running[starts]
 
 
 def _near_limit(table: JourneyTable, starts: np.ndarray, gap: int) -> np.ndarray:
@@ -112,7 +127,12 @@ class Sessions(Result):
     counts: SessionCounts
     definition: Definition
 
-    columns: ClassVar = {"median_seconds": "length (median)", "n_begun": "begun at own pages"}
+    columns: ClassVar = {
+        "median_seconds": "length (median)",
+        "n_begun": "begun at own pages",
+        "n_viewed": "with a page view",
+        "ga4_bounce_rate": "bounce by GA4's rule",
+    }
 
     @property
     def n(self) -> int:
@@ -123,12 +143,15 @@ class Sessions(Result):
         """A share of sessions with its interval; sessions of one customer belong together.
 
         Args:
-            which: "bounce" (of the sessions that begin at a page of our own, those of one event that is no purchase) or
-                "single_event" (of all sessions, those of one event).
+            which: "bounce" (of the sessions that begin at a page of our own, those of one event that is no purchase),
+                "single_event" (of all sessions, those of one event) or "ga4" (of the sessions with a page view, those
+                of one view, under ten seconds and without a purchase).
             level: of the interval, 0–1.
         """
-        count, n = {"single_event": (2, 1), "bounce": (4, 3)}[which]
-        rate, low, high = clustered_rate(self.counts.per_bucket[:, [count]], self.counts.per_bucket[:, [n]], level)
+        counts = self.counts
+        columns = {"single_event": counts.per_bucket[:, [2, 1]], "bounce": counts.per_bucket[:, [4, 3]]}
+        both = (columns | {"ga4": counts.viewed[:, ::-1]})[which]
+        rate, low, high = clustered_rate(both[:, [0]], both[:, [1]], level)
         return float(rate[0]), Interval(float(low[0]), float(high[0]), level)
 
     @property
@@ -140,10 +163,10 @@ class Sessions(Result):
         return begun | named | {"what": "sessions that begin at a page of our own"}
 
     def rows(self) -> list[dict]:
-        """One row: customers, sessions, events per session, time, and the two rates with intervals."""
+        """One row: customers, sessions, events per session, time, and the three rates with intervals."""
         counts, n = self.counts, self.n
         customers = int(counts.per_bucket[:, 0].sum())
-        single, band = self.rate("single_event")
+        (single, band), (idle, limits) = self.rate("single_event"), self.rate("ga4")
         row = {
             "n_customers": customers,
             "n_sessions": n,
@@ -155,6 +178,10 @@ class Sessions(Result):
             "single_event_rate_low": band.low,
             "single_event_rate_high": band.high,
             **self.headline,
+            "n_viewed": int(counts.viewed[:, 0].sum()),
+            "ga4_bounce_rate": idle,
+            "ga4_bounce_rate_low": limits.low,
+            "ga4_bounce_rate_high": limits.high,
             "near_gap_share": counts.near / n if n else float("nan"),
         }
         del row["what"]
@@ -170,11 +197,18 @@ class Sessions(Result):
         )
         if not row["n_begun"]:
             return [f"{customers} customers have {sessions} sessions; none begins at a page that we know as our own."]
-        bounds = row["bounce_rate_low"], row["bounce_rate_high"]
-        band = show_interval(row["bounce_rate"], bounds, "rate", locale)
-        bounce = show_number(row["bounce_rate"], "rate", locale)
-        own = f"{bounce} ({band}) of the {begun} sessions that begin at a page of our own are left at once."
-        return [own, f"{customers} customers have {sessions} sessions in all, messages and deliveries among them."]
+        rates = {}
+        for key in ("bounce_rate", "ga4_bounce_rate"):
+            band = show_interval(row[key], (row[f"{key}_low"], row[f"{key}_high"]), "rate", locale)
+            rates[key] = f"{show_number(row[key], 'rate', locale)} ({band})"
+        own = f"{rates['bounce_rate']} of the {begun} sessions that begin at a page of our own are left at once."
+        viewed = show_number(row["n_viewed"], "count", locale)
+        idle = f"By GA4's rule {rates['ga4_bounce_rate']} of the {viewed} sessions with a page view bounce."
+        return [
+            own,
+            idle,
+            f"{customers} customers have {sessions} sessions in all, messages and deliveries among them.",
+        ]
 
 
 def sessions(data: Data, *, gap: str = "30min") -> Sessions:
@@ -199,7 +233,9 @@ def sessions(data: Data, *, gap: str = "30min") -> Sessions:
     need_events(data, "sessions")
     names = data.vocabulary("touchpoint")
     key, own = data.catalogue.names_with_role("purchase", names), own_pages(data)
-    counts = run(data, count_sessions, gap=duration(gap), key=data.codes(key), own=data.codes(own))
+    views = [*own, *(name for role in ("cart", "checkout") for name in data.catalogue.names_with_role(role, names))]
+    codes = {"key": data.codes(key), "own": data.codes(own), "views": data.codes(views)}
+    counts = run(data, count_sessions, gap=duration(gap), **codes)
     return Sessions(
         counts=counts,
         definition=data.definition(
@@ -207,9 +243,11 @@ def sessions(data: Data, *, gap: str = "30min") -> Sessions:
             unit="session",
             population="sessions that began in the period",
             window=f"a pause of more than {gap} begins a new session",
-            denominator="bounce: sessions that begin at a page of our own; single event, near gap: all sessions",
-            rules="bounce: one event that is no purchase; single event: one event; length: first to last event, median "
-            "of all sessions; near gap: a pause within 20 % of the limit. Intervals: 95 %, allowing for customers with "
+            denominator="bounce: sessions that begin at a page of our own; by GA4's rule: sessions with a page view "
+            "(our own pages, cart, checkout); single event, near gap: all sessions",
+            rules="bounce: one event that is no purchase; by GA4's rule: one page view, under 10 seconds, no purchase; "
+            "single event: one event; length: first to last event, median of all sessions; near gap: a pause within "
+            "20 % of the limit. Intervals: 95 %, allowing for customers with "
             f"several sessions. Pages of our own: {', '.join(own) or 'none is known'}",
         ),
     )
