@@ -44,6 +44,22 @@ def test_a_bounce_is_one_event_and_no_purchase_of_a_session_that_begins_at_an_ow
     assert row["single_event_rate"] == 3 / 4
 
 
+def test_by_ga4s_rule_ten_seconds_a_second_view_or_a_purchase_engage():
+    page, second = "product page", 1_000_000
+    shop = {
+        "one view": [(0, page)],
+        "two views": [(0, page), (second, "home page")],
+        "just under": [(0, "search ad"), (10 * second - 1, page)],
+        "ten seconds": [(0, "search ad"), (10 * second, page)],
+        "a purchase": [(0, page), (second, "purchase")],
+        "no view": [(0, "newsletter")],
+    }
+    row = only_row(study(shop))
+    assert row["n_viewed"] == 5 and row["ga4_bounce_rate"] == 2 / 5
+    assert row["ga4_bounce_rate_low"] < 2 / 5 < row["ga4_bounce_rate_high"]
+    assert "40.0 %" in tk.sessions(study(shop)).say()[1]
+
+
 @pytest.mark.parametrize(("pause", "near"), [(23, 0), (24, 1), (36, 0.5), (37, 0)])
 def test_sessions_with_a_pause_within_a_fifth_of_the_gap_are_named(pause, near):
     """At 36 minutes the pause lies behind the first of two sessions."""
@@ -59,6 +75,7 @@ def test_pauses_outside_the_period_are_not_counted():
 def test_pandas_counts_the_same_sessions(shop, events, period):
     new = (events.customer_id != events.customer_id.shift()) | (events.timestamp.diff() > GAP)
     rows = events.assign(session=new.cumsum(), purchase=events.touchpoint == "purchase")
+    rows["view"] = events.touchpoint.isin([*own_pages(shop), "cart", "checkout"])
     each = rows.groupby("session").agg(
         customer=("customer_id", "first"),
         begin=("timestamp", "first"),
@@ -66,6 +83,7 @@ def test_pandas_counts_the_same_sessions(shop, events, period):
         n=("touchpoint", "size"),
         sold=("purchase", "any"),
         first=("touchpoint", "first"),
+        views=("view", "sum"),
     )
     if period:
         begin, end = (pd.Timestamp(day, tz="Europe/Copenhagen") for day in period)
@@ -77,6 +95,9 @@ def test_pandas_counts_the_same_sessions(shop, events, period):
     begun = each[each["first"].isin(own_pages(shop))]
     assert row["n_begun"] == len(begun) > 0
     assert row["bounce_rate"] == pytest.approx(((begun.n == 1) & ~begun.sold).mean())
+    idle = (each.views == 1) & (each.end - each.begin < pd.Timedelta("10s")) & ~each.sold
+    assert row["n_viewed"] == (each.views > 0).sum()
+    assert row["ga4_bounce_rate"] == pytest.approx(idle.sum() / (each.views > 0).sum())
     assert row["median_seconds"] == pytest.approx((each.end - each.begin).dt.total_seconds().median(), rel=1e-9)
 
 

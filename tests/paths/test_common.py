@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 import toolkit as tk
 from tests.journeys.made import MIN, study
-from tests.paths.walks import JOURNEYS, PERIODS, UNKNOWN, WORDS, anchored, collapsed, counted, part_of, split
+from tests.paths.walks import JOURNEYS, PERIODS, UNKNOWN, WORDS, anchored, apart, collapsed, counted, part_of
 from tests.study.test_law import same
 from toolkit.errors import UsageError
 from toolkit.journeys.transitions import END
@@ -85,16 +85,16 @@ def test_walking_through_every_journey_finds_the_same_runs(journeys, length, gap
 
 @given(JOURNEYS, GAPS, PERIODS, UNTIL, st.booleans(), st.sampled_from([(), (0,), (1, 2)]))
 def test_walking_through_every_session_finds_the_same_whole_paths(journeys, gap, period, until, repeats, goal):
-    met, reached, apart = [], Counter(), [0, 0]
+    met, reached, left_out = [], Counter(), [0, 0]
     goals = {WORDS[code] for code in goal}
     for customer, session in anchored(journeys, gap, period, until):
         if not session[-1][2]:
-            apart[1] += 1
+            left_out[1] += 1
             continue
         words = [word for _, word, _ in (session if repeats else collapsed(session))]
         done = next((i for i, word in enumerate(words) if word in goals), None)
         if len(words[:done]) > longest(len(WORDS)):
-            apart[0] += 1
+            left_out[0] += 1
             continue
         path = " > ".join(words[:done]) or "(nothing)"
         met.append((path, customer))
@@ -105,15 +105,16 @@ def test_walking_through_every_session_finds_the_same_whole_paths(journeys, gap,
     assert {path: row["n_customers"] for path, row in rows.items()} == customers
     rates = {path: reached[path] / n for path, n in times.items()}
     assert {path: row["conversion_rate"] for path, row in rows.items()} == pytest.approx(rates)
-    assert counts.apart.tolist() == apart
+    assert counts.apart.tolist() == left_out
 
 
 @given(JOURNEYS, GAPS, st.booleans())
 def test_customers_counted_apart_add_up(journeys, gap, repeats):
+    part = part_of(journeys, until=45)
     for count, settings in ((count_common_paths, {"length": 3}), (count_whole_paths, {"goal": (0,)})):
-        parts = [count(part_of(some, until=45), gap=gap, repeats=repeats, **settings) for some in split(journeys)]
-        whole = count(part_of(journeys, until=45), gap=gap, repeats=repeats, **settings)
-        assert same(type(whole).sum(parts), whole)
+        settings |= {"gap": gap, "repeats": repeats}
+        parts = [count(some, **settings) for some in apart(part)]
+        assert same(type(parts[0]).sum(parts), count(part, **settings))
 
 
 @pytest.mark.parametrize("partitions", [7, 64])

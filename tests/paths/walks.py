@@ -3,6 +3,7 @@
 from collections import Counter
 from dataclasses import replace
 
+import numpy as np
 from hypothesis import strategies as st
 
 from tests.journeys.made import part
@@ -56,9 +57,10 @@ def anchored(journeys, gap, period, until):
                 yield customer, session
 
 
-def split(journeys):
-    """Partitions of the journeys, empty ones among them."""
-    return journeys[:1], [], journeys[1:3], journeys[3:], []
+def apart(part):
+    """The same customers in several partitions, empty ones among them."""
+    place = np.arange(len(part))
+    return [part.of(mask) for mask in (place < 1, place < 0, (place >= 1) & (place < 3), place >= 3, place < 0)]
 
 
 def counted(pairs):
