@@ -94,9 +94,12 @@ def _transitions(counts, names: list[str]) -> dict:
 
 
 def _funnel(counts, groups: list[str]) -> dict:
+    import numpy as np
+
     found, k = {"seen": counts.seen}, len(rivals.STEPS)
     for name in ("reached", "matured"):
-        table = getattr(counts, name)
+        reached = getattr(counts, name)
+        table = reached - np.pad(reached, ((0, 0), (0, 1)))[:, 1:]  # those who got no further
         found |= {
             f"{name} {group} {depth + 1}": table[g, depth] for g, group in enumerate(groups) for depth in range(k)
         }

@@ -7,11 +7,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from toolkit.counts import Additive, Tally
-from toolkit.errors import MissingData, one_of
-from toolkit.funnels.chains import NOWHERE, Search, chains, step_rows
+from toolkit.counts import BUCKETS, Additive, Tally, distinct_per_key
+from toolkit.errors import MissingData, UsageError, one_of
+from toolkit.funnels.chains import NOWHERE, Search, chains, matured, step_rows, units
 from toolkit.funnels.result import Funnel
-from toolkit.funnels.rules import ENTRIES, TIES, FunnelRules, search_for
+from toolkit.funnels.rules import ENTRIES, FunnelRules, in_words, search_for
 from toolkit.funnels.ties import tied
 from toolkit.results import Definition
 from toolkit.schema import TABLES
@@ -20,17 +20,21 @@ from toolkit.study.data import Data
 from toolkit.study.engine import run
 from toolkit.study.table import JourneyTable, Part
 
+MOST_CELLS = 4_096  # groups times steps where counts are kept by bucket
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FunnelCounts(Additive):
-    """What a funnel adds up to; g groups (the last one: unknown), k steps.
+    """What a funnel adds up to; g groups (the last one: unknown), k steps, units: customers, sessions or attempts.
 
     Attributes:
-        seen: int64 customers with any event in the period.
-        reached: g × k int64 customers by deepest step reached, all entries.
+        seen: int64 units with any event in the period; attempts in all.
+        reached: g × k int64 units that reached each step, all entries.
         matured: the same over entries that had the whole window.
-        pending: g int64 customers not through whose latest entry still has time.
-        tied: int64 customers whose outcome hangs on the order of events of one moment.
+        by_bucket: 1,024 × g × k int64, the matured by bucket; empty where the unit is the customer.
+        customers: g × 2 int64 different customers who entered, and with a matured entry.
+        pending: g int64 units not through whose latest entry still has time.
+        tied: int64 customers or sessions whose outcome hangs on the order of events of one moment.
         waits: tally of seconds; group j: step j since the step before, group k + j: since the entry.
         waited: 2k int64 milliseconds in all, of the same groups.
     """
@@ -38,6 +42,8 @@ class FunnelCounts(Additive):
     seen: int
     reached: np.ndarray
     matured: np.ndarray
+    by_bucket: np.ndarray
+    customers: np.ndarray
     pending: np.ndarray
     tied: int
     waits: Tally
@@ -52,70 +58,81 @@ def count_funnel(part: Part, *, search: Search, by: str | None) -> FunnelCounts:
         search: steps and rules.
         by: events column (its value at entry) or customer attribute; None = one group.
     """
-    table = part.table
-    matching = step_rows(part, search)
-    found = chains(matching, search)
-    matured, young = _matured(part, matching, search, found)
+    rows = step_rows(part, search)
+    found = chains(rows, search)
+    ripe, young = matured(part, rows, search, found)
+    waiting = found[young & (found[:, -1] == NOWHERE)]
     group, groups = _groups(part, by)
-    waiting = young & (found[:, -1] == NOWHERE)
+    found, ripe = (some[some[:, 0] != NOWHERE] for some in (found, ripe))
+    keys = [group(some[:, 0]) for some in (found, ripe)]
+    by_step = [_by_step(some, key, groups) for some, key in zip((found, ripe), keys, strict=True)]
+    customers = [counts[:, 0] for counts in by_step]
+    by_bucket = np.zeros((0, groups, 1), np.int64)
+    if search.clustered:
+        owners = [part.table.customer[some[:, 0]] for some in (found, ripe)]
+        customers = [distinct_per_key(*owned, groups) for owned in zip(owners, keys, strict=True)]
+        by_bucket = _by_step(ripe, part.bucket[owners[1]] * groups + keys[1], BUCKETS * groups)
+        by_bucket = by_bucket.reshape(BUCKETS, groups, -1)
     return FunnelCounts(
-        seen=int((table.per_customer(part.anchored(table.time)) > 0).sum()),
-        reached=_by_depth(found, group, groups),
-        matured=_by_depth(matured, group, groups),
-        pending=np.bincount(group(found[waiting, 0], waiting), minlength=groups),
-        tied=_tied(matching, search, found),
-        **_waits(table.time, found),
+        seen=len(found) if search.entry == "every" else _seen(part, search),
+        reached=by_step[0],
+        matured=by_step[1],
+        by_bucket=by_bucket,
+        customers=np.column_stack(customers),
+        pending=np.bincount(group(waiting[:, 0]), minlength=groups),
+        tied=_tied(rows, search, found),
+        **_waits(part.table.time, found),
     )
 
 
-def _matured(part: Part, matching: JourneyTable, search: Search, found: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The chains over entries that had the whole window, and which customers have an entry that had not."""
-    early = matching["entry"] & (matching.time > part.observed_until - search.window)
-    young = matching.per_customer(early) > 0
-    if not young.any():
-        return found, young
-    matured, again = found.copy(), matching.of(young)
-    again["entry"][again.time > part.observed_until - search.window] = False
-    matured[young] = chains(again, search)
-    return matured, young
+def _seen(part: Part, search: Search) -> int:
+    """Units with any event in the period."""
+    running = np.append(0, np.cumsum(part.anchored(part.table.time)))
+    return int((np.diff(running[units(part, search)]) > 0).sum())
 
 
 def _groups(part: Part, by: str | None):
-    """A function from entry rows (and the mask of their customers) to group codes, and how many groups there are."""
+    """A function from entry rows to group codes, and how many groups there are."""
     if by is None:
-        return lambda rows, customers: np.zeros(len(rows), np.int64), 1
+        return lambda rows: np.zeros(len(rows), np.int64), 1
     own = bool(part.words(by, "customers"))
     size = len(part.words(by, "customers" if own else "events"))
 
-    def group(rows: np.ndarray, customers: np.ndarray) -> np.ndarray:
-        codes = part.attributes[by][customers] if own else part.table[by][rows]
+    def group(rows: np.ndarray) -> np.ndarray:
+        codes = part.attributes[by][part.table.customer[rows]] if own else part.table[by][rows]
         return np.where(codes < 0, size, codes).astype(np.int64)
 
     return group, size + 1
 
 
-def _by_depth(found: np.ndarray, group, groups: int) -> np.ndarray:
-    """Customers by group and deepest step reached."""
-    k, entered = found.shape[1], found[:, 0] >= 0
-    depth = (found[entered] >= 0).sum(axis=1)
-    key = group(found[entered, 0], entered) * k + depth - 1
-    return np.bincount(key, minlength=groups * k).reshape(groups, k)
+def _by_step(found: np.ndarray, key: np.ndarray, size: int) -> np.ndarray:
+    """Units by key and step reached."""
+    return np.column_stack([np.bincount(key[column != NOWHERE], minlength=size) for column in found.T])
 
 
-def _tied(matching: JourneyTable, search: Search, found: np.ndarray) -> int:
-    """Customers whose depth is another under the other rule for ties."""
-    some = tied(matching)
-    other = replace(search, ties="file" if search.ties == "favour" else "favour")
-    return int(((chains(matching.of(some), other) >= 0).sum(axis=1) != (found[some] >= 0).sum(axis=1)).sum())
+def _tied(rows: JourneyTable, search: Search, found: np.ndarray) -> int:
+    """Units whose outcome, the steps taken and in how many attempts, is another under the other rule for ties."""
+    some = rows.of(tied(rows))
+    if not len(some):
+        return 0
+    other = chains(some, replace(search, ties="file" if search.ties == "favour" else "favour"))
+    outcomes = []
+    for chain in (found, other[other[:, 0] != NOWHERE]):
+        place = np.minimum(np.searchsorted(some["row"], chain[:, 0]), len(some) - 1)
+        chain, place = (each[some["row"][place] == chain[:, 0]] for each in (chain, place))
+        unit = some.customer[place]
+        outcomes.append([np.bincount(unit, weights, len(some.sizes)) for weights in (None, (chain >= 0).sum(axis=1))])
+    return int((np.array(outcomes[0]) != np.array(outcomes[1])).any(axis=0).sum())
 
 
 def _waits(time: np.ndarray, found: np.ndarray) -> dict[str, Tally | np.ndarray]:
-    k = found.shape[1]
+    k, before = found.shape[1], found[:, 0]
     spent = [np.zeros(0, np.int64)] * 2 * k
     for step in range(1, k):
-        there = found[found[:, step] != NOWHERE]
-        for group, since in ((step, step - 1), (k + step, 0)):
-            spent[group] = time[there[:, step]] - time[there[:, since]]
+        there = found[:, step] != NOWHERE
+        for group, since in ((step, before), (k + step, found[:, 0])):
+            spent[group] = time[found[there, step]] - time[since[there]]
+        before = np.where(there, found[:, step], before)
     groups = np.repeat(np.arange(2 * k), [len(some) for some in spent])
     waited = np.array([(some // 1000).sum() for some in spent])  # µs of many customers would not fit
     return {"waits": Tally.of(groups, np.concatenate(spent) / 1e6), "waited": waited}
@@ -138,21 +155,21 @@ def funnel(
             out: the touchpoints with the catalogue's roles view, cart, checkout, purchase.
         within: longest time from entry to the last step, inclusive, such as "7d".
         by: events column, taken at entry, or customer attribute to break down by.
-        rules: entry and ties.
+        rules: entry, order, ties, unit, exclusions, optional steps; the defaults of `FunnelRules` when left out.
 
     Returns:
-        Without `by` one row per step: customers so far, and rates of matured entries (those that had the whole window)
-        with Wilson intervals. With `by` one row per group: its conversion and the difference from the rest (Newcombe;
-        p adjusted by Holm).
+        Without `by` one row per step: units so far, and rates of matured entries (those that had the whole window) with
+        Wilson intervals; where a customer may have several units (sessions, attempts), clustered by customer. With
+        `by` one row per group: its conversion and the difference from the rest (Newcombe; p adjusted by Holm).
 
     Raises:
         MissingData: no steps were given and the catalogue finds none.
         UsageError: a step does not occur, there are not 2 to 64 of them, or nothing to break down by of that name.
 
     Method:
-        Entry "best": for each step the latest entry among chains that reached it, one pass (METHODS in docs). A
-        customer who did not convert is pending while any entry is younger than the window, and matured rates leave
-        young entries out, converters included.
+        Entry "best": for each step the latest entry among chains that reached it, one pass (METHODS in docs). A unit
+        that did not convert is pending while any entry is younger than the window, and matured rates leave young
+        entries out, converters included.
 
     Example:
         >>> import toolkit as tk
@@ -163,36 +180,51 @@ def funnel(
     rules = rules or FunnelRules()
     search, names = search_for(data, steps, within, rules)
     _can_divide(data, by)
-    other = replace(search, entry="first" if search.entry == "best" else "best")
-    counts, others = (run(data, count_funnel, search=each, by=by) for each in (search, other))
     words = () if by is None else (data.vocabulary(by, "customers") or data.vocabulary(by))
-    return Funnel(
+    if search.clustered and (len(words) + 1) * len(names) > MOST_CELLS:
+        raise UsageError(
+            f"{by} has {len(words):,} values; a funnel by {rules.counted} takes {MOST_CELLS // len(names):,}."
+        )
+    other = replace(search, entry="first" if search.entry == "best" else "best")
+    asked = [search, other, *([replace(search, optional=())] if search.optional else [])]
+    counts, others, *whole = (run(data, count_funnel, search=each, by=by) for each in asked)
+    each = f" of each {rules.unit}" if search.entry == "every" else ""
+    found = Funnel(
         counts=counts,
         other=others,
-        other_entry=ENTRIES[other.entry],
+        other_entry=ENTRIES[other.entry] + each,
+        whole=whole[0] if whole else None,
+        optional=search.optional,
         steps=names,
+        unit=rules.counted,
         by=by,
         words=words,
         small_cells=data.small_cells,
-        definition=_card(data, within, rules, by, _guards(counts, within, data)),
+        definition=_card(data, within, rules, search, by),
     )
+    notes = _guards(counts, within, rules, data)
+    card = replace(found.definition, notes=tuple(notes))
+    tests = f" ({found.family} tests)" if by else ""
+    return replace(found, definition=replace(card, rules=card.rules + tests))
 
 
-def _card(data: Data, within: str, rules: FunnelRules, by: str | None, notes: list[str]) -> Definition:
-    steps = "of entered: matured entries; of previous: those at the step before; of all: everyone seen in the period"
-    groups = "matured entries of the group"
-    how = "Intervals: Wilson, 95 %" + ("; times: all chains, matured or not" if by is None else "")
-    if by is not None:
+def _card(data: Data, within: str, rules: FunnelRules, search: Search, by: str | None) -> Definition:
+    each = rules.counted
+    steps = (
+        f"of entered: matured entries; of previous: those at the step before; of all: every {each} seen in the period"
+    )
+    how = "Intervals: " + ("Wilson" if each == "customer" else "Wilson, clustered by customer") + ", 95 %"
+    if by is None:
+        how += "; times: all chains, matured or not"
+    else:
         how += "; difference from the rest: Newcombe, 95 %, not adjusted; p: of that interval, Holm over the groups"
-    measure = "Funnel" + (f" by {by}" if by else "") + (", first entry" if rules.entry == "first" else "")
     return data.definition(
-        measure,
-        unit="customer",
-        population="customers whose entry lies in the period; rates: entries that had the whole window (matured)",
+        f"Funnel{f' by {by}' if by else ''}{rules.short}",
+        unit=each,
+        population=f"{each}s whose entry lies in the period; rates: entries that had the whole window (matured)",
         window=f"{within} from entry, inclusive; steps may fall after the period",
-        denominator=groups if by else steps,
-        rules=f"{ENTRIES[rules.entry]}; in order, others may lie between; {TIES[rules.ties]}. {how}",
-        notes=tuple(notes),
+        denominator="matured entries of the group" if by else steps,
+        rules=f"{in_words(rules, search)}. {how}",
     )
 
 
@@ -209,13 +241,13 @@ def _can_divide(data: Data, by: str | None) -> None:
     raise one_of("by", by, columns)
 
 
-def _guards(counts: FunnelCounts, within: str, data: Data) -> list[str]:
+def _guards(counts: FunnelCounts, within: str, rules: FunnelRules, data: Data) -> list[str]:
     notes = []
     if counts.reached.sum() and not counts.matured.sum():
         notes.append(f"No entry had the whole window of {within} before observation ended, so no rate is known yet.")
     elif not counts.reached.sum():
-        notes.append("No customer entered in the period.")
+        notes.append(f"No {rules.unit} entered in the period.")
     if counts.tied:
         n = show_number(counts.tied, "count", data.locale)
-        notes.append(f"For {n} customers the outcome hangs on the order of events of one moment.")
+        notes.append(f"For {n} {rules.unit}s the outcome hangs on the order of events of one moment.")
     return notes

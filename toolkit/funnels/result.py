@@ -11,6 +11,7 @@ import numpy as np
 from toolkit.privacy import suppress
 from toolkit.results import Definition, Interval, Result
 from toolkit.shown import show_interval, show_number
+from toolkit.stats.clusters import clustered_rate, effective
 from toolkit.stats.many import adjust
 from toolkit.stats.shares import newcombe, newcombe_p, wilson
 
@@ -29,17 +30,23 @@ class Funnel(Result):
         counts: what was counted.
         other: the same by the other entry rule.
         other_entry: that rule in words.
+        whole: the same with no step missed, where some may be; else None.
+        optional: numbers of the steps that may be missed.
         steps: names of the steps.
+        unit: what is counted: customer, session or attempt.
         by: what it is broken down by, or None.
         words: names of the groups; the counts have one group more, the unknown.
-        small_cells: groups of fewer entries are not shown.
+        small_cells: groups of fewer customers are not shown.
         definition: the card.
     """
 
     counts: FunnelCounts
     other: FunnelCounts
     other_entry: str
+    whole: FunnelCounts | None
+    optional: tuple[int, ...]
     steps: tuple[str, ...]
+    unit: str
     by: str | None
     words: tuple[str, ...]
     small_cells: int
@@ -52,6 +59,7 @@ class Funnel(Result):
         "of_entered_rate": "of entered",
         "of_previous_rate": "of previous",
         "of_all_share": "of all",
+        "whole_rate": "of entered, no step missed",
     }
 
     def rows(self) -> list[dict]:
@@ -59,26 +67,40 @@ class Funnel(Result):
         return self.step_rows() if self.by is None else self.group_rows()
 
     def step_rows(self) -> list[dict]:
-        """One row per step: customers so far and matured, the three rates, median seconds since the step before."""
-        so_far, matured = _reached(self.counts.reached.sum(axis=0)), _reached(self.counts.matured.sum(axis=0))
-        k = len(self.steps)
+        """One row per step: units so far and matured, the three rates, median seconds since the step before."""
+        so_far, matured = (counts.sum(axis=0) for counts in (self.counts.reached, self.counts.matured))
+        k, before = len(self.steps), self._before()
         median = self.counts.waits.quantile(0.5, groups=2 * k)
-        of_entered = _rates(matured, matured[0])
+        of_entered, of_previous = self._shares(self.counts, [0] * k), self._shares(self.counts, before)
         for rates in of_entered[1:]:
             rates[0] = np.nan  # everyone who entered entered: no estimate, so no interval
-        of_previous = _rates(matured, np.append(matured[0], matured[:-1]))
+        whole = self._shares(self.whole, [0] * k) if self.whole else ()
         return [
             {
                 "step": step,
-                "n_customers": int(so_far[i]),
+                f"n_{self.unit}s": int(so_far[i]),
                 "n_matured": int(matured[i]),
                 **_named("of_entered_rate", of_entered, i),
+                **(_named("whole_rate", whole, i) if whole and i else {}),
                 **(_named("of_previous_rate", of_previous, i) if i else NO_PREVIOUS),
                 "of_all_share": float(so_far[i] / self.counts.seen) if self.counts.seen else float("nan"),
                 "median_seconds": float(median[i]) if i else float("nan"),
             }
             for i, step in enumerate(self.steps)
         ]
+
+    def _before(self) -> list[int]:
+        """The number of the step before each that may not be missed; of the first itself."""
+        steps = range(len(self.steps))
+        return [max((before for before in steps[:step] if before not in self.optional), default=0) for step in steps]
+
+    def _shares(self, counts: FunnelCounts, of: list[int], level: float = 0.95) -> tuple[np.ndarray, ...]:
+        """Each step's matured units as a share of those of another step, with intervals."""
+        if len(counts.by_bucket):
+            units = counts.by_bucket.sum(axis=1)
+            return clustered_rate(units, units[:, of], level)
+        units = counts.matured.sum(axis=0)
+        return _rates(units, units[of], level)
 
     def wait_rows(self) -> list[dict]:
         """One row per step but the first: time since the step before and since the entry, of those who reached it."""
@@ -88,7 +110,7 @@ class Funnel(Result):
             {
                 "step": step,
                 "since": since,
-                "n_customers": int(n[group]),
+                f"n_{self.unit}s": int(n[group]),
                 "mean_seconds": float(self.counts.waited[group] / n[group] / 1000) if n[group] else float("nan"),
                 "median_seconds": float(quartiles[1][group]),
                 "lower_quartile_seconds": float(quartiles[0][group]),
@@ -100,18 +122,15 @@ class Funnel(Result):
 
     def group_rows(self) -> list[dict]:
         """One row per group: entered, converted, conversion with interval, difference from the rest, adjusted p."""
-        names = [*self.words, UNKNOWN]
-        matured = self.counts.matured
-        entered, converted = matured.sum(axis=1), matured[:, -1]
-        there = self.counts.reached.sum(axis=1) > 0
+        names, (so_far, customers) = [*self.words, UNKNOWN], self.counts.customers.T
+        entered, converted, there = self.counts.matured[:, 0], self.counts.matured[:, -1], so_far > 0
         hidden = np.zeros(len(names), bool)
-        few = self.counts.reached.sum(axis=1)[there] < self.small_cells
-        hidden[there] = suppress(entered[there], self.small_cells) | few
+        hidden[there] = suppress(customers[there], self.small_cells) | (so_far[there] < self.small_cells)
         shown = np.flatnonzero(there & ~hidden)
-        rate, low, high = _rates(converted[shown], entered[shown])
-        rest = converted.sum() - converted[shown], entered.sum() - entered[shown]
-        diff_low, diff_high = newcombe(*rest, converted[shown], entered[shown])
-        p, _ = adjust(newcombe_p(*rest, converted[shown], entered[shown]), "holm")
+        mine, rest = ([part[shown] for part in parts] for parts in self._sizes())
+        rate, low, high = _rates(*mine)
+        diff_low, diff_high = newcombe(*rest, *mine)
+        p, _ = adjust(newcombe_p(*rest, *mine), "holm")
         with np.errstate(invalid="ignore", divide="ignore"):
             diff = rate - rest[0] / rest[1]
         rows = [
@@ -119,22 +138,35 @@ class Funnel(Result):
                 self.by: names[group],
                 "n_entered": int(entered[group]),
                 "n_converted": int(converted[group]),
-                "conversion_rate": float(rate[i]),
-                "conversion_rate_low": float(low[i]),
-                "conversion_rate_high": float(high[i]),
-                "conversion_rate_diff": float(diff[i]),
-                "conversion_rate_diff_low": float(diff_low[i]),
-                "conversion_rate_diff_high": float(diff_high[i]),
+                **_named("conversion_rate", (rate, low, high), i),
+                **_named("conversion_rate_diff", (diff, diff_low, diff_high), i),
                 "p_adjusted": float(p[i]),
             }
             for i, group in enumerate(shown)
         ]
         return sorted(rows, key=lambda row: -row["n_entered"]) + self._hidden_row(entered, converted, hidden)
 
+    def _sizes(self) -> tuple[tuple[np.ndarray, ...], tuple[np.ndarray, ...]]:
+        """Matured units that converted, and all, per group and of the rest; clustered ones as effective numbers."""
+        if not len(self.counts.by_bucket):
+            mine = self.counts.matured[:, -1], self.counts.matured[:, 0]
+            return mine, tuple(part.sum() - part for part in mine)
+        units = self.counts.by_bucket[:, :, [-1, 0]]
+        found = []
+        for some in (units, units.sum(axis=1, keepdims=True) - units):
+            rate, size = effective(some[..., 0], some[..., 1])
+            found.append((rate * size, size))
+        return found[0], found[1]
+
+    @property
+    def family(self) -> int:
+        """How many groups' p-values were adjusted together."""
+        return sum(row.get("p_adjusted", np.nan) >= 0 for row in self.group_rows())
+
     def _hidden_row(self, entered, converted, hidden) -> list[dict]:
-        """The groups too small to show, together, where they are enough together."""
+        """The groups too small to show, together, where they are enough customers together."""
         n = int(entered[hidden].sum())
-        if not hidden.any() or n < max(self.small_cells, 1):
+        if not hidden.any() or n < max(self.small_cells, 1) or len(self.counts.by_bucket):
             return []
         rate, low, high = _rates(converted[hidden].sum(keepdims=True), np.array([n]))
         row = {self.by: f"({int(hidden.sum())} small groups together)", "n_entered": n}
@@ -144,24 +176,23 @@ class Funnel(Result):
     @property
     def headline(self) -> dict:
         """The conversion of matured entries: rate with interval, entered and converted."""
-        matured = _reached(self.counts.matured.sum(axis=0))
-        rates = _rates(matured[-1:], matured[:1])
+        entered, *_, converted = self.counts.matured.sum(axis=0)
         what = f"{self.steps[0]} to {self.steps[-1]}, {self.definition.window.split(',')[0]}"
-        counts = {"n_entered": int(matured[0]), "n_converted": int(matured[-1])}
-        return counts | _named("conversion_rate", rates, 0) | {"what": what}
+        counts = {"n_entered": int(entered), "n_converted": int(converted)}
+        last = tuple(some[-1:] for some in self._shares(self.counts, [0] * len(self.steps)))
+        return counts | _named("conversion_rate", last, 0) | {"what": what}
 
     def interval(self, level: float = 0.95) -> Interval:
-        """Wilson interval of the conversion of matured entries."""
-        row = self.headline
-        low, high = wilson(row["n_converted"], row["n_entered"], level)
-        return Interval(float(low), float(high), level)
+        """The interval of the conversion of matured entries."""
+        _, low, high = self._shares(self.counts, [0] * len(self.steps), level)
+        return Interval(float(low[-1]), float(high[-1]), level)
 
     @property
     def ledger(self) -> dict[str, int]:
         """Converted, dropped, pending and never entered; together everyone seen."""
         reached = self.counts.reached.sum(axis=0)
         pending = int(self.counts.pending.sum())
-        entered, converted = int(reached.sum()), int(reached[-1])
+        entered, converted = int(reached[0]), int(reached[-1])
         return {
             "converted": converted,
             "dropped": entered - converted - pending,
@@ -178,17 +209,30 @@ class Funnel(Result):
         if self.by:
             return self._say_groups()
         rate, n = self._rate(row["conversion_rate"], _bounds(row)), show_number(row["n_entered"], "count", locale)
-        said = [f"{rate} of the {n} customers who began with {self.steps[0]} reached {self.steps[-1]}."]
-        said += [self._say_loss(), self._say_rule()]
+        who = f"{n} customers who"
+        if len(self.counts.by_bucket):
+            customers = show_number(int(self.counts.customers[0, 1]), "count", locale)
+            who = f"{n} {self.unit}s ({customers} customers) that"
+        said = [f"{rate} of the {who} began with {self.steps[0]} reached {self.steps[-1]}."]
+        said += [self._say_loss(), self._say_whole(), self._say_rule()]
         if pending := int(self.counts.pending.sum()):
             n = show_number(pending, "count", locale)
-            said.append(f"{n} customers are still on their way: their latest entry has not had its whole window yet.")
-        said = [sentence for sentence in said if sentence]
-        return said
+            said.append(
+                f"{n} {self.unit}s are still on their way: their latest entry has not had its whole window yet."
+            )
+        return [sentence for sentence in said if sentence]
+
+    def _say_whole(self) -> str:
+        """The conversion of those who missed no step, where some may be missed."""
+        if self.whole is None:
+            return ""
+        rate, low, high = (float(some[-1]) for some in self._shares(self.whole, [0] * len(self.steps)))
+        names = " and ".join(self.steps[number] for number in self.optional)
+        return f"By way of {names} it is {self._rate(rate, (low, high))}."
 
     def _say_loss(self) -> str:
         """The largest loss between two steps, and the next if chance could have ordered them."""
-        rows = self.step_rows()
+        rows = [row for number, row in enumerate(self.step_rows()) if number not in self.optional]
         losses = [
             (f"from {before['step']} to {row['step']}", 1 - row["of_previous_rate"], _turned(row))
             for before, row in pairwise(rows)
@@ -251,15 +295,10 @@ def _turned(row: dict) -> tuple[float, float]:
     return 1 - row["of_previous_rate_high"], 1 - row["of_previous_rate_low"]
 
 
-def _reached(by_depth: np.ndarray) -> np.ndarray:
-    """Customers who got at least to each step."""
-    return by_depth[::-1].cumsum()[::-1]
-
-
-def _rates(count: np.ndarray, n: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _rates(count: np.ndarray, n: np.ndarray, level: float = 0.95) -> tuple[np.ndarray, ...]:
     """Rates with Wilson intervals; NaN where nobody could."""
     with np.errstate(invalid="ignore", divide="ignore"):
-        return (count / np.where(n > 0, n, np.nan), *wilson(count, n))
+        return (count / np.where(n > 0, n, np.nan), *wilson(count, n, level))
 
 
 def _named(name: str, rates: tuple[np.ndarray, ...], i: int) -> dict[str, float]:

@@ -29,6 +29,27 @@ def clustered_rate(count, n, level: float = 0.95) -> tuple[np.ndarray, np.ndarra
         >>> bool(low[0] < 0.1 and high[0] > 0.8)
         True
     """
+    rate, size = effective(count, n)
+    known = size > 0
+    low, high = np.full(rate.shape, np.nan), np.full(rate.shape, np.nan)
+    low[known], high[known] = wilson((rate * size)[known], size[known], level)
+    return rate, low, high
+
+
+def effective(count, n) -> tuple[np.ndarray, np.ndarray]:
+    """Rates of clustered units, and how many independent units would tell as much.
+
+    Args:
+        count: clusters × groups, units that did.
+        n: the same shape, units.
+
+    Returns:
+        Rate per group, NaN where it has no units; effective sample size n / deff, as `clustered_rate` explains it.
+
+    Example:
+        >>> [round(float(value[0]), 2) for value in effective([[8], [0], [1]], [[8], [9], [10]])]
+        [0.33, 2.16]
+    """
     count, n = np.asarray(count, float), np.asarray(n, float)
     total, filled = n.sum(axis=0), (n > 0).sum(axis=0)
     with np.errstate(invalid="ignore", divide="ignore"):
@@ -36,8 +57,4 @@ def clustered_rate(count, n, level: float = 0.95) -> tuple[np.ndarray, np.ndarra
         spread = ((count - rate * n) ** 2).sum(axis=0) * filled / np.maximum(filled - 1, 1) / total**2
         binomial = rate * (1 - rate) / total
         deff = np.where(binomial > 0, np.maximum(spread / binomial, 1), np.maximum(total / filled, 1))
-        effective = total / deff
-    known = total > 0
-    low, high = np.full(rate.shape, np.nan), np.full(rate.shape, np.nan)
-    low[known], high[known] = wilson((rate * effective)[known], effective[known], level)
-    return rate, low, high
+        return rate, total / deff
