@@ -33,7 +33,6 @@ _WHERE = {
     "credit.attribution": ("attribution",),
     "credit.spend": ("spend",),
     "credit.holdout": ("holdout",),
-    "credit.markov": ("markov",),
     "credit.rules": ("AttributionRules", "shapley"),
     "funnels.convert": ("time_to_convert",),
     "stats.shares": ("share_of", "compare_shares"),

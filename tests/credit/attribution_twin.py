@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from toolkit.credit.count import Asked
 from toolkit.credit.rules import AttributionRules
-from toolkit.credit.touches import Asked
 from toolkit.study.sort import UNKNOWN
 from toolkit.study.table import Columns, JourneyTable, Part
 

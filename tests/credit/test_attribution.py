@@ -9,7 +9,7 @@ import pytest
 import toolkit as tk
 from tests.study.test_law import same
 from toolkit.credit.count import count_attribution
-from toolkit.credit.result import FEW, NO_TOUCH, RULES, UNNAMED, estimate
+from toolkit.credit.result import FEW, NO_TOUCH, RULES, estimate
 from toolkit.errors import MissingData, UsageError
 from toolkit.study.attempt import Missing
 from toolkit.study.engine import run
@@ -102,8 +102,8 @@ def test_where_only_pages_are_known_every_event_before_a_conversion_counts():
 def test_a_touch_of_no_campaign_is_a_touch_all_the_same():
     rows = [("a", 1, "social ad", "ads"), ("a", 2, "social ad", "ads"), ("a", 3, "purchase", "web")]
     result = tk.attribution(opened(events(*rows, campaign=["spring", None, None])), by="campaign")
-    assert by_rule(result, "linear") == {"spring": 0.5, UNNAMED: 0.5}
-    assert list(by_rule(result, "linear"))[-1] == UNNAMED
+    assert by_rule(result, "linear") == {"spring": 0.5, "(no campaign)": 0.5}
+    assert list(by_rule(result, "linear"))[-1] == "(no campaign)"
 
 
 def test_of_very_many_campaigns_the_most_met_stand_alone():
@@ -214,7 +214,7 @@ def test_what_is_missing_is_said_and_what_is_wrong_is_refused():
 def test_without_a_conversion_there_is_nothing_to_credit():
     result = tk.attribution(opened(events(*SOLD)).between("2026-10-01", "2026-11-01"))
     assert result.rows() == [] and result.say() == ["No conversion falls in the period, so there is nothing to credit."]
-    assert np.isnan(result.headline["credit_share"]) and tk.show(result).say()[0].startswith("Credit by channel cannot")
+    assert tk.show(result).say()[0].startswith("Credit by channel cannot")
 
 
 @pytest.mark.parametrize("by", ["channel", "campaign", "touchpoint"])
@@ -250,12 +250,22 @@ def test_the_result_reads_itself_aloud_and_is_never_causal(till):
     )
     assert "not causal" in said[-1] and "not causal" in result.note and "A holdout tells" in result.note
     assert tk.show(result).png[1:4] == b"PNG"
-    low, high = result.headline["credit_share_low"], result.headline["credit_share_high"]
-    assert low <= result.headline["credit_share"] <= high
     suggested = tk.attribution(till)
     assert "The experiment retargeting-holdout may have tested retargeting" in suggested.note
     unheard = tk.attribution(till, rules=tk.AttributionRules(holdouts={"retargeting": "retargetting"}))
     assert unheard.holdouts == {} and "did you mean 'retargeting-holdout'" in unheard.note
+
+
+def test_the_figure_draws_the_results_numbers(till):
+    result = tk.attribution(till)
+    axes = tk.plot(result)
+    rows = [row for row in result.rows() if row["channel"] != NO_TOUCH]
+    for rule, marks in zip(RULES, axes.collections[1::2], strict=True):  # for each rule its intervals, then its marks
+        shares = [row[f"n_{rule}"] / result.conversions for row in rows]
+        assert marks.get_offsets()[:, 0].tolist() == pytest.approx(shares)
+    bars = [(bar.get_x(), bar.get_x() + bar.get_width()) for bar in axes.patches]
+    assert bars == [pytest.approx((row["least_share"], row["most_share"])) for row in rows]
+    assert f"not drawn: {NO_TOUCH}" in axes.get_xlabel()
 
 
 def test_every_rule_credits_the_planted_channel_that_changes_nothing():
@@ -299,9 +309,9 @@ def test_the_intervals_hold_the_truth_as_often_as_they_say():
 
     def credit(customers):
         counts = count_attribution(part(_shop(rng, customers), until=10_000_000), asked=asked)
-        return estimate(counts, np.eye(5))[0]
+        return estimate(counts, np.eye(5))[:, 0]
 
-    truth = credit(150_000)[0] * n / 150_000
-    found = np.array([credit(n) for _ in range(120)])
+    truth = credit(60_000)[0] * n / 60_000
+    found = np.array([credit(n) for _ in range(80)])
     covered = ((found[:, 1] <= truth) & (truth <= found[:, 2])).mean(axis=0)[:3]
-    assert covered.min() >= 0.88 and 0.925 <= covered.mean() <= 0.975
+    assert covered.min() >= 0.85 and 0.92 <= covered.mean() <= 0.98

@@ -8,21 +8,10 @@ from dataclasses import replace
 import numpy as np
 
 from toolkit.catalogue import normalise
-from toolkit.credit.count import AttributionCounts, count_attribution, count_words
-from toolkit.credit.holdout import Holdout, holdout
-from toolkit.credit.result import (
-    FEW,
-    NO_TOUCH,
-    NOT_CAUSAL,
-    OTHERS,
-    UNKNOWN,
-    UNNAMED,
-    Attribution,
-    estimate,
-    shown_rows,
-)
+from toolkit.credit.count import Asked, AttributionCounts, count_attribution, count_words
+from toolkit.credit.holdout import Holdout, goal_of, holdout
+from toolkit.credit.result import CURE, FEW, NO_TOUCH, NOT_CAUSAL, Attribution, estimate, shown_rows
 from toolkit.credit.rules import SHARED, AttributionRules
-from toolkit.credit.touches import Asked, goal_of
 from toolkit.errors import MissingData, UsageError, one_of
 from toolkit.journeys.coverage import need_events
 from toolkit.results import Definition
@@ -35,10 +24,6 @@ from toolkit.study.engine import run
 OWN = ("website", "product page", "checkout")  # families of pages a visit leads through, whatever brought it
 AFTER = ("onboarding", "service")  # stages that follow from a purchase
 MOST = 30  # channels that stand alone
-CURE = (
-    " A holdout tells: withhold a channel from some customers drawn at random, record both groups in exposures, and "
-    "compare who converts (holdout)."
-)
 
 
 def attribution(
@@ -88,18 +73,18 @@ def attribution(
     asked = Asked(kind=kind, by=by, place=place, window=duration(lookback), rules=rules, currencies=places)
     counts = run(data, count_attribution, asked=asked)
     names, shown = shown_rows(counts, [*labels, NO_TOUCH], data.small_cells)
-    credit, money = estimate(counts, shown)
+    credit = estimate(counts, shown)
     held, gaps = _holdouts(data, goal, lookback, rules.holdouts, labels)
     few = {label: FEW for label, n in zip(labels, counts.customers, strict=False) if n and label not in names}
     row_of = {word: few.get(labels[i], labels[i]) for word, i in zip(data.vocabulary(by), place, strict=False)}
     costs, unspent = _costs(data, by, row_of)
-    notes = [NOT_CAUSAL + CURE, *notes, *_guards(counts, credit, data.locale), *gaps, *unspent]
+    notes = [NOT_CAUSAL, CURE, *notes, *_guards(counts, credit[0, 0], data.locale), *gaps, *unspent]
     return Attribution(
         counts=counts,
         by=by,
         names=tuple(names),
-        credit=credit,
-        money=money / np.array(minor)[:, None, None],
+        credit=credit[:, 0],
+        money=credit[:, 1:] / np.array(minor)[:, None, None],
         currencies=currencies,
         costs=costs,
         holdouts=held,
@@ -129,14 +114,14 @@ def _touches(data: Data, goal: list[str], rules: AttributionRules) -> tuple[list
 
 def _labels(data: Data, by: str, kind: np.ndarray) -> tuple[list[str], np.ndarray]:
     """The channels that stand alone, the others and the unknown; and the place of each code among them."""
-    words, unknown = data.vocabulary(by), UNNAMED if by == "campaign" else UNKNOWN
+    words, unknown = data.vocabulary(by), f"(no {by})"
     if len(words) <= MOST:
         return [*words, unknown], np.append(np.arange(len(words)), len(words))
     met = run(data, count_words, by=by, kind=kind).words
     alone = np.sort(np.argsort(-met[:-1], kind="stable")[:MOST])
     place = np.full(len(words) + 1, MOST)
     place[alone], place[-1] = np.arange(MOST), MOST + 1
-    return [*(words[i] for i in alone), OTHERS, unknown], place
+    return [*(words[i] for i in alone), "(others)", unknown], place
 
 
 def _currencies(data: Data, goal: list[str]) -> tuple[tuple[str, ...], list[int], dict[str, np.ndarray]]:
@@ -146,10 +131,9 @@ def _currencies(data: Data, goal: list[str]) -> tuple[tuple[str, ...], list[int]
     """
     from babel.numbers import get_currency_precision
 
-    sold = (
-        set(goal) <= set(data.catalogue.names_with_role("purchase", goal)) and "orders" in data.store.manifest["tables"]
-    )
-    own = {table: data.vocabulary("currency", table) for table in ("events", "orders")[: 1 + sold]}
+    bought = all(data.catalogue.role_of(name) == "purchase" for name in goal)
+    tables = ("events", "orders") if bought and "orders" in data.tables else ("events",)
+    own = {table: data.vocabulary("currency", table) for table in tables}
     every = (*sorted(set().union(*own.values())), "")
     places = {table: np.array([every.index(word) for word in (*words, "")]) for table, words in own.items()}
     return every, [10 ** get_currency_precision(word.upper()) for word in every], places
@@ -187,7 +171,7 @@ def _holdouts(
 
 def _guards(counts: AttributionCounts, credit: np.ndarray, locale: str) -> list[str]:
     touched, bare, failed, _ = counts.journeys.tolist()
-    unsure = bool(touched and np.isnan(credit[0, :, -1]).any())
+    unsure = bool(touched and np.isnan(credit[:, -1]).any())
     unpriced, tied = (show_number(n, "count", locale) for n in (counts.unpriced, counts.tied))
     fired = {
         "Most conversions have no touch; if other touchpoints bring customers, name them in rules.": bare > touched,

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from toolkit.counts import Additive
-from toolkit.credit.touches import goal_of
 from toolkit.errors import MissingData, one_of
 from toolkit.journeys.coverage import EXPORTS
 from toolkit.shown import show_number
@@ -152,3 +151,18 @@ def _doubts(counts: HoldoutCounts, planned: list[float], locale: str) -> tuple[s
     split = f"The groups of {sizes[0]} and {sizes[1]} customers are not split as planned: do not trust the difference."
     mixed = f"{sizes[2]} customers were given several variants and are left out."
     return (split,) * bool(p < SPLIT_P) + (mixed,) * bool(counts.mixed)
+
+
+def goal_of(data: Data, goal: str | Sequence[str] | None, measure: str) -> list[str]:
+    """The touchpoints that are the conversion: those named, else the catalogue's purchases.
+
+    Raises:
+        MissingData: none is named, and the catalogue knows none.
+        UsageError: one does not occur.
+    """
+    names = data.catalogue.names_with_role("purchase", data.vocabulary("touchpoint"))
+    found = names if goal is None else [goal] if isinstance(goal, str) else list(goal)
+    if not found:
+        raise MissingData(measure, "touchpoint that the catalogue knows as purchase", "orders, or a goal you name")
+    data.codes(found)
+    return found

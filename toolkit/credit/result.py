@@ -3,29 +3,26 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 import numpy as np
 
 from toolkit.counts import resample
+from toolkit.credit.count import AttributionCounts
 from toolkit.credit.holdout import Holdout
-from toolkit.credit.markov import removal_effects
-from toolkit.credit.rules import SHARED
+from toolkit.credit.rules import SHARED, removal_effects
 from toolkit.privacy import suppress
 from toolkit.results import Definition, Result
 from toolkit.shown import show_interval, show_number
 
-if TYPE_CHECKING:
-    from toolkit.credit.attribution import AttributionCounts
-
 RULES = (*SHARED, "markov")
-NO_TOUCH, FEW, OTHERS, UNKNOWN, UNNAMED = "(no touch)", "(few customers)", "(others)", "(unknown)", "(no campaign)"
-APART = (OTHERS, UNKNOWN, UNNAMED, FEW, NO_TOUCH)  # rows that are no channel; in this order they come last
+NO_TOUCH, FEW = "(no touch)", "(few customers)"
 REPLICATES = 1_000
 NOT_CAUSAL = "A credit is not causal: it tells where touches stood, not what they changed."
+CURE = "A holdout tells: keep a channel from customers drawn at random, record both groups in exposures, and compare."
 
 
-def estimate(counts: AttributionCounts, shown: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def estimate(counts: AttributionCounts, shown: np.ndarray) -> np.ndarray:
     """Credits by all rules, with 95 % bootstrap intervals.
 
     Args:
@@ -33,26 +30,19 @@ def estimate(counts: AttributionCounts, shown: np.ndarray) -> tuple[np.ndarray, 
         shown: rows × (k + 1), which channels make each row.
 
     Returns:
-        Conversions: 3 × rows × rules, the value and its bounds; money in minor units: 3 × currencies × rows × rules.
+        3 × (1 + c) × rows × rules: values and their bounds; conversions, then minor units of each currency.
     """
-    found = []
-    whole = [part.sum(axis=0) for part in (counts.credits, counts.values, counts.moves)]
-    drawn = [resample(part, REPLICATES, rng=1) for part in (counts.credits, counts.values, counts.moves)]
-    for credits, values, moves in (whole, drawn):
-        effects = removal_effects(moves)[1]
-        share = effects / effects.sum(axis=-1, keepdims=True)
-        found.append([shown @ _with_markov(credits, share), shown @ _with_markov(values, share[..., None, :])])
-    bounds = [np.quantile(np.nan_to_num(some), [0.025, 0.975], axis=0) for some in found[1]]
-    return tuple(
-        np.concatenate([value[None], np.where(np.isnan(value), np.nan, bound)])
-        for value, bound in zip(found[0], bounds, strict=True)
-    )
+    value = shown @ _all_rules(counts.credits.sum(axis=0), counts.moves.sum(axis=0))
+    drawn = [resample(part, REPLICATES, rng=1) for part in (counts.credits, counts.moves)]
+    bounds = np.quantile(np.nan_to_num(shown @ _all_rules(*drawn)), [0.025, 0.975], axis=0)
+    return np.concatenate([value[None], np.where(np.isnan(value), np.nan, bounds)])
 
 
-def _with_markov(credits: np.ndarray, share: np.ndarray) -> np.ndarray:
-    """Credits … × (k + 1) × rules and Markov's behind them: its shares of what the channels have together."""
+def _all_rules(credits: np.ndarray, moves: np.ndarray) -> np.ndarray:
+    """Credits … × (1 + c) × (k + 1) × rules, Markov's behind: its shares of what the channels have together."""
+    effects = removal_effects(moves)[1][..., None, :]
     together = credits[..., :-1, 0].sum(axis=-1, keepdims=True)
-    own = np.where(together > 0, share * together, 0)
+    own = np.where(together != 0, effects / effects.sum(axis=-1, keepdims=True) * together, 0)
     return np.concatenate([credits, np.append(own, credits[..., -1:, 0], axis=-1)[..., None]], axis=-1)
 
 
@@ -120,18 +110,7 @@ class Attribution(Result):
                 lift = self.holdouts[name].rows()[0] if name in self.holdouts else {}
                 row |= {f"rate_diff{end}": lift.get(f"rate_diff{end}", float("nan")) for end in ends}
             rows.append(row)
-        order = {name: 1 + i for i, name in enumerate(APART)}
-        return sorted(rows, key=lambda row: (order.get(row[self.by], 0), -row["most_share"]))
-
-    @property
-    def headline(self) -> dict:
-        """The most credited channel: its share of all conversions by the middle rule, from the least to the most."""
-        nothing = dict.fromkeys(("least_share", "most_share", *(f"n_{rule}" for rule in RULES)), float("nan"))
-        top = next(iter(self.rows()), {self.by: "nothing"} | nothing)
-        middle = float(np.median([top[f"n_{rule}"] for rule in RULES])) / max(self.conversions, 1)
-        row = {"n_conversions": self.conversions, "credit_share": middle}
-        row |= {"credit_share_low": top["least_share"], "credit_share_high": top["most_share"]}
-        return row | {"what": f"{top[self.by]}; middle rule, from the least to the most"}
+        return sorted(rows, key=lambda row: (row[self.by].startswith("("), -row["most_share"]))
 
     @property
     def ledger(self) -> dict[str, int]:
@@ -146,22 +125,17 @@ class Attribution(Result):
         if not rows:
             return ["No conversion falls in the period, so there is nothing to credit."]
         n = show_number(self.conversions, "count", locale)
-        said = [
-            f"Depending on the rule, {rows[0][self.by]} is credited with {self._range(rows[0])} of the {n} conversions."
-        ]
+        top = f"{rows[0][self.by]} is credited with {self._range(rows[0])}"
+        said = [f"Depending on the rule, {top} of the {n} conversions."]
         for row in [row for row in rows if row[self.by] in self.holdouts][:1]:
             lift = self.holdouts[row[self.by]]
             low, high, _ = lift.interval()
             seen = "no difference that chance cannot explain" if low <= 0 <= high else "a difference"
-            diff, band = (
-                show_number(lift.diff, "points", locale),
-                show_interval(lift.diff, (low, high), "points", locale),
-            )
-            found = f"sees {seen}, {diff} ({band})" if band else "cannot tell yet"
+            band = show_interval(lift.diff, (low, high), "points", locale)
+            found = f"sees {seen}, {show_number(lift.diff, 'points', locale)} ({band})" if band else "cannot tell yet"
             said.append(f"Rules credit {row[self.by]} with {self._range(row)}; the holdout that withheld it {found}.")
         return [*said, NOT_CAUSAL]
 
     def _range(self, row: dict) -> str:
-        return " to ".join(
-            show_number(row[key], "rate", self.definition.locale) for key in ("least_share", "most_share")
-        )
+        ends = (row["least_share"], row["most_share"])
+        return " to ".join(show_number(share, "rate", self.definition.locale) for share in ends)

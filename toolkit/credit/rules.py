@@ -1,4 +1,4 @@
-"""Rules that share a conversion among the touches before it, and Shapley's value of any game."""
+"""Rules that share conversions among the touches before them, and Shapley's value of any game."""
 
 from __future__ import annotations
 
@@ -84,6 +84,35 @@ def shares(conversion: np.ndarray, label: np.ndarray, age: np.ndarray, rules: At
     one = met[key] == number  # the last touch of each distinct channel
     shapley = one / np.bincount(conversion, one)[conversion]
     return np.column_stack([first, last, 1 / size, position, decay, shapley])
+
+
+def removal_effects(moves: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The chance to convert, and the share of it that goes when a channel is removed; of many chains at once.
+
+    Args:
+        moves: … × (k + 1) × (k + 2) counts of steps: from k channels and the start, to k channels, conversion, null.
+
+    Returns:
+        P, and … × k removal effects; NaN where nobody converts.
+
+    Method:
+        P is the start's row of (I − Q)⁻¹R into conversion. With a channel's visitors sent to null, those are lost who
+        ever reach it and would convert from there: expected visits over expected visits once there, times the chance
+        to convert from there. One inverse gives all removals (Kemeny and Snell 1960, Finite Markov Chains, ch. 3;
+        removal effect: Anderl, Becker, von Wangenheim and Schumann 2016, doi 10.1016/j.ijresmar.2016.03.001).
+
+    Example:
+        >>> removal_effects(np.array([[0, 1, 1], [2, 0, 0]]))
+        (array(0.5), array([1.]))
+    """
+    k, out = moves.shape[-1] - 2, moves.sum(axis=-1, keepdims=True)
+    chance = moves / np.where(out > 0, out, 1)
+    visits = np.linalg.inv(np.eye(k) - chance[..., :k, :k])
+    come = np.einsum("...i,...ij->...j", chance[..., k, :k], visits)
+    win = np.einsum("...ij,...j->...i", visits, chance[..., :k, k])
+    p = np.einsum("...i,...i->...", chance[..., k, :k], win)
+    lost = come * win / np.einsum("...ii->...i", visits)
+    return p, lost / np.where(p > 0, p, np.nan)[..., None]
 
 
 def shapley(worths: Mapping[str | Sequence[str], float]) -> dict[str, float]:

@@ -15,7 +15,9 @@ SPREAD = 0.74  # of a row's height that its rules take
 
 def draw_attribution(result, ax) -> None:
     """A bar from the least to the most credit across rules, and in it each rule's mark with its interval."""
-    rows, locale = result.rows()[:MOST_BARS], result.definition.locale
+    every, locale = result.rows(), result.definition.locale
+    rows = [row for row in every if not row[result.by].startswith("(")][:MOST_BARS] or every
+    apart = [short(row[result.by]) for row in every if row not in rows and row[result.by].startswith("(")]
     at, n = np.arange(len(rows))[::-1], max(result.conversions, 1)
     ax.get_figure().set_size_inches(STEP, 1.4 + 0.5 * max(len(rows), 2))
     low, high = (np.array([row[key] for row in rows]) for key in ("least_share", "most_share"))
@@ -32,9 +34,10 @@ def draw_attribution(result, ax) -> None:
         ax.text(edge * 1.05, y, beside, va="center", fontsize=9.5, linespacing=1.25)
     if result.costs:
         ax.text(edge * 1.05, len(rows) - 0.42, "cost per conversion", va="center", fontsize=9.5, color=SOFT)
-    ax.set(xlim=(0, edge * (1.36 if result.costs or result.holdouts else 1.05)), ylim=(-0.6, len(rows) - 0.25))
+    ax.set(xlim=(-edge / 80, edge * (1.36 if result.costs or result.holdouts else 1.05)), ylim=(-0.6, len(rows) - 0.25))
     ax.set_xticks([tick for tick in ax.get_xticks() if 0 <= tick <= edge])
-    ax.set(xlabel="share of all conversions credited (bar: from the least to the most of the rules)")
+    label = "share of all conversions credited; bar: least to most of the rules"
+    ax.set(xlabel=f"{label}; not drawn: {', '.join(apart)}" if apart else label)
     percent(ax, locale)
     ax.legend(loc="lower center", bbox_to_anchor=(0.42, 1.0), ncols=len(RULES), handletextpad=0.1, columnspacing=0.9)
     ax.grid(axis="y", visible=False)
