@@ -12,7 +12,7 @@ from toolkit.shown import safe_text, show_number
 NODE = 0.035  # width of a place, where steps are 1 apart
 LINE, GAP = 0.036, 0.012  # height of a line of text, and between places, as shares of all who began
 LETTERS = 118  # of labels, in a row
-MOST_PATHS, LONGEST_PATH = 12, 90
+MOST_PATHS, LONGEST_PATH = 12, 84
 ROLES = {BUSIEST: "control", GOAL: "good", GOAL + 1: "warning", GOAL + 2: "muted"}
 
 
@@ -94,7 +94,7 @@ def draw_commonpaths(result, ax) -> None:
     whiskers(beside, rows, name, at, colour("accent"))
     for y, row in zip(at, rows, strict=True):
         path, n = safe_text(row["path"], LONGEST_PATH).replace("$", r"\$"), show_number(row["n_times"], "count", locale)
-        ax.text(0, y + 0.2, path, va="bottom", fontsize=9.5)
+        ax.text(0, y + 0.2, path, va="bottom", fontsize=9.5, clip_on=True).set_in_layout(False)  # long ones end behind
         ax.text(row["path_share"], y, f" {n}", va="center", fontsize=9.5, color=SOFT)
         if result.length:
             beside.text(0.02, y + 0.2, short(row["next"]), va="bottom", fontsize=9.5)

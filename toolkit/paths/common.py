@@ -181,13 +181,13 @@ class CommonPaths(Result):
     definition: Definition
 
     shown_rows: ClassVar = 15
-    columns: ClassVar = {"n_times": "how often", "path_share": "of all", "next_share": "of what follows"}
+    columns: ClassVar = {"n_times": "how often", "path_share": "of all", "next_share": "of matured"}
 
     def rows(self) -> list[dict]:
         """One row per path, most frequent first: how often, customers, share of all; then what comes of it.
 
-        Whether a touchpoint comes again at once; of runs the most usual next step or end, and its share; of whole paths
-        the share that goes on to the goal.
+        Whether a touchpoint comes again at once; of runs the most usual next step or end, and its share of those after
+        which it is known (matured); of whole paths the share that goes on to the goal.
         """
         (keys, counts), total = self._listed(), self.ledger["all"]
         words, following, told = [END, *self.names, UNKNOWN], *self._after(keys)
@@ -198,11 +198,11 @@ class CommonPaths(Result):
             row = {"path": THEN.join(words[code] for code in codes) or NOTHING, "n_times": times}
             row |= {"n_customers": customers, "path_share": times / total}
             row["again"] = any(code == then for code, then in pairwise(codes))
-            row |= {"next": words[following[i]] if told[i] else ""} if self.length else {}
+            if self.length:
+                row |= {"next": words[following[i]] if told[i] else "", "n_matured": int(told[i])}
             name = "next_share" if self.length else "conversion_rate"
-            rows.append(
-                row | {f"{name}{end}": value for end, value in zip(("", "_low", "_high"), rates[i], strict=True)}
-            )
+            row |= {f"{name}{end}": value for end, value in zip(("", "_low", "_high"), rates[i], strict=True)}
+            rows.append(row)
         return rows
 
     def _listed(self) -> tuple[np.ndarray, np.ndarray]:
@@ -262,21 +262,25 @@ class CommonPaths(Result):
         said = [f"The most frequent {what} is {row['path']}: {n} times by {customers} customers, {share} of all."]
         if self.length:
             on = f"the {self.unit} ends there" if row["next"] == END else f"it goes on to {row['next']}"
-            return (
-                [*said, f"Most often {on}: {self._rate(row, 'next_share')} of what follows."] if row["next"] else said
-            )
+            follows = f"Most often {on}: {rate_of(row, 'next_share', locale)} of what follows."
+            return [*said, follows] if row["next"] else said
         few = rows[: self.shown_rows]
         row = max(few, key=lambda row: row["conversion_rate_low"])
         if row["conversion_rate"] > 0:
-            said.append(
-                f"Of the {len(few)} most frequent ones {row['path']} leads to the goal most often: "
-                f"{self._rate(row, 'conversion_rate')}."
-            )
+            rate = rate_of(row, "conversion_rate", locale)
+            said.append(f"Of the {len(few)} most frequent ones the goal follows most often on {row['path']}: {rate}.")
         return said
 
-    def _rate(self, row: dict, key: str) -> str:
-        locale, bounds = self.definition.locale, (row[f"{key}_low"], row[f"{key}_high"])
-        return f"{show_number(row[key], 'rate', locale)} ({show_interval(row[key], bounds, 'rate', locale)})"
+
+def rate_of(row: dict, key: str, locale: str) -> str:
+    """A rate of a row with its interval, as it is said aloud.
+
+    Example:
+        >>> rate_of({"x_rate": 0.5, "x_rate_low": 0.4, "x_rate_high": 0.6}, "x_rate", "en")
+        '50.0 % (40.0–60.0)'
+    """
+    band = show_interval(row[key], (row[f"{key}_low"], row[f"{key}_high"]), "rate", locale)
+    return f"{show_number(row[key], 'rate', locale)} ({band})"
 
 
 def common_paths(data: Data, *, length: int = 3, within: str | None = "30min", repeats: bool = True) -> CommonPaths:
@@ -311,8 +315,9 @@ def common_paths(data: Data, *, length: int = 3, within: str | None = "30min", r
     if length not in LENGTHS or length > most:
         raise UsageError(f"length is {length!r}; give a whole number from {LENGTHS[0]} to {min(LENGTHS[-1], most)}.")
     counts = run(data, count_common_paths, length=length, gap=duration(within) if within else None, repeats=repeats)
-    of_all = "of all: all runs of that length, which overlap; of what follows: runs whose next step or end is known"
-    return _result(data, counts, length, within, {"measure": f"Paths of {length} touchpoints", "denominator": of_all})
+    of_all = "of all: all runs of that length, which overlap; of matured: runs whose next step or end is known"
+    card = {"measure": f"Paths of {length} touchpoints", "denominator": of_all, "rules": _rules(data, repeats)}
+    return _result(data, counts, length, within, card)
 
 
 def whole_paths(
@@ -350,7 +355,14 @@ def whole_paths(
         f"of all: all {unit}s; those of more than {longest(len(names))} touchpoints and those not over are not listed"
     )
     rate = f"conversion: {unit}s with this path up to {' or '.join(goal) or 'a goal (none is known)'}, or without it"
-    return _result(data, counts, None, within, {"measure": f"Whole {unit}s", "denominator": f"{of_all}; {rate}"})
+    card = {"measure": f"Whole {unit}s", "denominator": f"{of_all}; {rate}", "rules": _rules(data, repeats)}
+    return _result(data, counts, None, within, card)
+
+
+def _rules(data: Data, repeats: bool) -> str:
+    again = "counts again, and is marked" if repeats else "counts once"
+    few = f"paths of fewer than {data.small_cells} customers are not listed"
+    return f"a touchpoint again at once {again}; {few}. {INTERVALS}"
 
 
 def _result(data: Data, counts: PathCounts, length: int | None, within: str | None, card: dict) -> CommonPaths:
@@ -368,7 +380,5 @@ def _result(data: Data, counts: PathCounts, length: int | None, within: str | No
             window=f"a pause of more than {within} ends a session"
             if within
             else f"the whole journey so far; {END}: nothing more was seen",
-            rules=f"a touchpoint again at once is marked; paths of fewer than {data.small_cells} customers are not "
-            f"listed. {INTERVALS}",
         ),
     )

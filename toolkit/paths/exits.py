@@ -10,9 +10,9 @@ import numpy as np
 from toolkit.counts import Additive, by_bucket, distinct_per_key
 from toolkit.journeys.coverage import need_events
 from toolkit.journeys.sessions import OWN_PAGES, session_starts
-from toolkit.paths.common import UNKNOWN
+from toolkit.paths.common import UNKNOWN, rate_of
 from toolkit.results import Definition, Result
-from toolkit.shown import show_interval, show_number
+from toolkit.shown import show_number
 from toolkit.stats.clusters import clustered_rate
 from toolkit.study.clock import duration
 from toolkit.study.data import Data
@@ -118,12 +118,9 @@ class Exits(Result):
         losses = [row for row in rows if row["touchpoint"] in self.on_the_way]
         if losses:
             row = max(losses, key=lambda row: row["exit_rate_low"])
-            band = show_interval(row["exit_rate"], (row["exit_rate_low"], row["exit_rate_high"]), "rate", locale)
-            rate, n = show_number(row["exit_rate"], "rate", locale), show_number(row["n_visits"], "count", locale)
-            said.append(
-                f"On the way to a purchase an exit is most likely at {row['touchpoint']}: {rate} ({band}) of its {n} "
-                "visits are the last of their session."
-            )
+            n, rate = show_number(row["n_visits"], "count", locale), rate_of(row, "exit_rate", locale)
+            where = f"On the way to a purchase an exit is most likely at {row['touchpoint']}"
+            said.append(f"{where}: {rate} of its {n} visits are the last of their session.")
         return said
 
 

@@ -12,9 +12,9 @@ from toolkit.counts import BUCKETS, Additive, by_bucket, distinct_per_key
 from toolkit.errors import UsageError
 from toolkit.journeys.coverage import need_events
 from toolkit.journeys.sessions import session_starts
-from toolkit.paths.common import UNKNOWN
+from toolkit.paths.common import UNKNOWN, rate_of
 from toolkit.results import Definition, Result
-from toolkit.shown import show_interval, show_number
+from toolkit.shown import show_number
 from toolkit.stats.clusters import clustered_rate
 from toolkit.study.clock import duration
 from toolkit.study.data import Data
@@ -232,19 +232,15 @@ class Flow(Result):
         n, steps = show_number(row[f"n_{self.unit}s"], "count", locale), len(self.named)
         ends = f"reach {self.goal}" if self.goal else "have left"
         since = f" who come to {self.start}" if self.start else ""
-        said = [f"Of {n} {self.unit}s{since}, {self._rate(row, name)} {ends} within {steps} touchpoints."]
+        said = [f"Of {n} {self.unit}s{since}, {rate_of(row, name, locale)} {ends} within {steps} touchpoints."]
         busiest = self.names(0)[int(self.counts.begun[:BUSIEST].argmax())]
         first = [row for row in self.rows() if (row["step"], row["from"]) == (1, busiest)]
         on = [row for row in first if row["to"] not in (OTHER, LEFT, PENDING)]
         for row in [row for row in first if row["to"] == LEFT] + on[:1]:
             again = " again" if row["to"] == busiest else ""
             where = "leave at once" if row["to"] == LEFT else f"next go to {row['to']}{again}, more than anywhere else"
-            said.append(f"Of those who begin at {busiest}, {self._rate(row, 'out_share')} {where}.")
+            said.append(f"Of those who begin at {busiest}, {rate_of(row, 'out_share', locale)} {where}.")
         return said
-
-    def _rate(self, row: dict, key: str) -> str:
-        locale, bounds = self.definition.locale, (row[f"{key}_low"], row[f"{key}_high"])
-        return f"{show_number(row[key], 'rate', locale)} ({show_interval(row[key], bounds, 'rate', locale)})"
 
 
 def flow(
@@ -307,8 +303,8 @@ def flow(
             population=began,
             window=f"{steps} touchpoints; whoever pauses for more than {within} has left",
             denominator=f"shares: those at the touchpoint who were watched for {within} after it",
-            rules=f"at each step the {BUSIEST} touchpoints most customers come to have a name; a touchpoint again at "
-            f"once is a step; moves of fewer than {data.small_cells} customers are not shown. Intervals: 95 %",
+            rules=f"at each step the {BUSIEST} busiest touchpoints have a name; a touchpoint again at once is a step; "
+            f"moves of fewer than {data.small_cells} customers are not shown. Intervals: 95 %",
         ),
     )
 
