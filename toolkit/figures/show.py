@@ -21,6 +21,7 @@ DRAWN: dict[str, str] = {
         "paths": ("Flow", "CommonPaths", "Exits", "Loops", "RepeatedContacts", "Handoffs", "DifferingPaths"),
         "credit": ("Attribution",),
         "places": ("TouchpointMap", "Omnichannel"),
+        "poster": ("JourneyMap", "MapDifference"),
         "maps": (),
     }.items()
     for name in names

@@ -1,1 +1,1 @@
-"""The whole journey on one sheet: touchpoints with their figures, channels, pitfalls, the journey map."""
+"""The whole journey on one sheet: the journey map, and the pitfalls on the way."""

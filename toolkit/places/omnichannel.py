@@ -137,11 +137,14 @@ class Omnichannel(Result):
         missed, converted = self.counts.used[0]
         n = missed + converted
         low, high = wilson(converted, n)
+        least, most = wilson(n, np.full(len(n), n[1:].sum()))
         return [
             {
                 "n_channels": i,
                 "n_customers": int(n[i]),
                 "customer_share": float(n[i] / n[1:].sum()),
+                "customer_share_low": float(least[i]),
+                "customer_share_high": float(most[i]),
                 "converted_rate": float(converted[i] / n[i]),
                 "converted_rate_low": float(low[i]),
                 "converted_rate_high": float(high[i]),

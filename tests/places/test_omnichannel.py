@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 import toolkit as tk
 from tests.journeys.made import EVER, MIN
-from toolkit.maps.omnichannel import MOST, OmnichannelCounts, count_omnichannel
+from toolkit.places.omnichannel import MOST, OmnichannelCounts, count_omnichannel
 from toolkit.study.engine import run
 from toolkit.study.table import Columns, JourneyTable, Part
 

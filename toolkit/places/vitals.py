@@ -13,8 +13,8 @@ import numpy as np
 
 from toolkit.counts import resample
 from toolkit.journeys.coverage import EXPORTS, need_events
-from toolkit.maps.ads import campaigns_of
-from toolkit.maps.vital_counts import Asked, VitalCounts, count_vitals
+from toolkit.places.ads import campaigns_of
+from toolkit.places.vital_counts import Asked, VitalCounts, count_vitals
 from toolkit.results import Definition, Result
 from toolkit.stats.clusters import clustered_rate
 from toolkit.study.clock import duration

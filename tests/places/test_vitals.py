@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 import toolkit as tk
 from tests.journeys.made import EVER, MIN, part
 from toolkit.catalogue import Catalogue
-from toolkit.maps.vital_counts import Asked, VitalCounts, count_vitals
-from toolkit.maps.vitals import recipes
+from toolkit.places.vital_counts import Asked, VitalCounts, count_vitals
+from toolkit.places.vitals import recipes
 from toolkit.study.engine import run
 
 TOUCHPOINTS = ("a", "b", "c")
