@@ -24,6 +24,8 @@ _WHERE = {
     "paths.exits": ("exits",),
     "funnels.rules": ("FunnelRules",),
     "funnels.funnel": ("funnel",),
+    "funnels.associations": ("associations",),
+    "journeys.traps": ("check_traps",),
     "places.touchpoint_map": ("touchpoint_map",),
     "places.vitals": ("vitals",),
     "places.omnichannel": ("omnichannel", "stitching"),

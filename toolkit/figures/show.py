@@ -22,6 +22,7 @@ DRAWN: dict[str, str] = {
         "credit": ("Attribution",),
         "places": ("TouchpointMap", "Omnichannel"),
         "poster": ("JourneyMap", "MapDifference"),
+        "odds": ("Associations",),
         "maps": (),
     }.items()
     for name in names
