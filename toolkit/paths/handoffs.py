@@ -12,11 +12,13 @@ import numpy as np
 from toolkit.counts import Additive, Tally, by_bucket, distinct_per_key
 from toolkit.errors import MissingData
 from toolkit.journeys.coverage import need_events
-from toolkit.paths.loops import difference, in_words, with_interval
+from toolkit.paths.loops import in_words, with_interval
 from toolkit.results import Definition, Result
 from toolkit.shown import show_number
-from toolkit.stats.clusters import clustered_rate
+from toolkit.stats.apart import Apart, apart, correlation, residuals
+from toolkit.stats.clusters import clustered_rate, effective
 from toolkit.stats.many import adjust
+from toolkit.stats.shares import wilson
 from toolkit.study.clock import duration
 from toolkit.study.data import Data
 from toolkit.study.engine import run
@@ -177,8 +179,11 @@ class Handoffs(Result):
         n, goal = pairs.sum(axis=-1), pairs[..., 1]
         moved, stayed = (goal[:, a, b], n[:, a, b]), (goal[:, b, b], np.where(enough[b, b], n[:, b, b], 0))
         rates = clustered_rate(*moved), clustered_rate(*stayed)
-        gap = difference(moved, stayed)
-        broken, p = clustered_rate(pairs[:, a, b, 2], n[:, a, b]), adjust(gap.p, "holm").p
+        gap = _difference(moved, stayed)
+        broken, p = (
+            clustered_rate(pairs[:, a, b, 2], n[:, a, b]),
+            adjust(np.maximum(gap.p, _exact(moved, stayed)), "holm").p,
+        )
         median = self.counts.waits.quantile(0.5, groups=len(self.channels) ** 2)
         rows = [
             {"from": self.channels[a[i]], "to": self.channels[b[i]], "n_visits": int(n[:, a[i], b[i]].sum())}
@@ -197,9 +202,12 @@ class Handoffs(Result):
     def headline(self) -> dict:
         """All changes together against staying, within the channel of the visit: difference, both rates, p."""
         by_own = np.stack([self._moved().sum(axis=1), np.einsum("bccf->bcf", self.counts.pairs)], axis=2)
-        goal, n = _standard(by_own[..., 1], by_own.sum(axis=-1))
+        few = (by_own.sum(axis=(1, 3)) > 0).sum(
+            axis=0
+        ).min() < self.small_cells  # each filled bucket is a customer or more
+        goal, n = (np.where(few, 0, part) for part in _standard(by_own[..., 1], by_own.sum(axis=-1)))
         moved, stayed = ((goal[:, [arm]], n[:, [arm]]) for arm in (0, 1))
-        gap, (n_moved, n_stayed) = difference(moved, stayed), by_own.sum(axis=(0, 1, 3)).tolist()
+        gap, (n_moved, n_stayed) = _difference(moved, stayed), by_own.sum(axis=(0, 1, 3)).tolist()
         row = {"n_moved": n_moved, "n_stayed": n_stayed} | with_interval("goal_rate_diff", gap)
         row |= with_interval("goal_rate", clustered_rate(*moved)) | with_interval(
             "stayed_rate", clustered_rate(*stayed)
@@ -213,8 +221,9 @@ class Handoffs(Result):
     @property
     def ledger(self) -> dict[str, int]:
         """Visits after a change of channel, shown and hidden, after staying, and those left out; together all."""
-        n = self.counts.pairs.sum(axis=(0, 3), dtype=np.int64)
-        stayed, shown = int(np.trace(n)), sum(row["n_visits"] for row in self.rows())
+        n, few = self.counts.pairs.sum(axis=(0, 3), dtype=np.int64), self.counts.customers < max(self.small_cells, 1)
+        stayed = int(np.trace(n))
+        shown = int(n[~few & ~np.eye(len(n), dtype=bool)].sum())
         late, first, pending = self.counts.left_out.tolist()
         found = {"changed": shown, "changed, hidden": int(n.sum()) - stayed - shown, "stayed": stayed}
         found |= {"no visit before": first, "after the goal": late, "pending": pending}
@@ -223,7 +232,7 @@ class Handoffs(Result):
     def say(self) -> list[str]:
         """What follows a change of channel against staying, the change that differs most, and broken hand-offs."""
         row, rows, locale = self.headline, self.rows(), self.definition.locale
-        if row["goal_rate_diff"] != row["goal_rate_diff"] or row["n_moved"] < self.small_cells:
+        if row["goal_rate_diff"] != row["goal_rate_diff"]:
             return [f"Too few {self.visits} follow a change of channel to be compared."]
         rate, stayed, diff = (in_words(row, key, locale) for key in ("goal_rate", "stayed_rate", "goal_rate_diff"))
         said = [
@@ -237,6 +246,26 @@ class Handoffs(Result):
         moved = self._moved().sum(axis=(1, 2))
         broken = with_interval("rate", clustered_rate(moved[:, [2]], moved.sum(axis=1, keepdims=True)))
         return [*said, f"After {in_words(broken, 'rate', locale)} of the changes neither that nor anything else came."]
+
+
+def _difference(one: tuple, other: tuple) -> Apart:
+    """One rate less another, each given as counts and n (clusters × groups) of the same clusters."""
+    (rate, size), (rate0, size0) = effective(*one), effective(*other)
+    shared = correlation(residuals(*one), residuals(*other))
+    return apart(
+        lambda level: (rate, *wilson(rate * size, size, level)),
+        lambda level: (rate0, *wilson(rate0 * size0, size0, level)),
+        shared,
+    )
+
+
+def _exact(one: tuple, other: tuple) -> np.ndarray:
+    """Fisher's p, twice the smaller tail: where few are compared, the interval's own is too small for many tests."""
+    from scipy.stats import hypergeom
+
+    (count, n), (count0, n0) = ([part.sum(axis=0) for part in arm] for arm in (one, other))
+    whole = n + n0, count + count0, n
+    return np.minimum(1, 2 * np.minimum(hypergeom.cdf(count, *whole), hypergeom.sf(count - 1, *whole)))
 
 
 def _standard(count: np.ndarray, n: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import partial
 from operator import itemgetter
 from typing import ClassVar
 
@@ -14,9 +13,9 @@ from toolkit.errors import MissingData
 from toolkit.journeys.coverage import need_events
 from toolkit.results import Definition, Result
 from toolkit.shown import kind_of, show_interval, show_number
-from toolkit.stats.apart import Apart, apart, correlation, residuals
 from toolkit.stats.clusters import clustered_rate
 from toolkit.stats.many import adjust
+from toolkit.stats.rest import against_rest
 from toolkit.study.clock import duration
 from toolkit.study.data import Data
 from toolkit.study.engine import run
@@ -130,8 +129,10 @@ class Loops(Result):
         Columns: customers, visits, rates of coming again at once and after something else, share of these in another
         channel, median time until then, difference of both rates together from all other touchpoints, adjusted p.
         """
-        shown, gap = self._shown(), self.against_rest()
-        p, kinds = adjust(gap.p, "holm").p, self.counts.kinds[:, shown]
+        shown, kinds = self._shown(), self.counts.kinds
+        rest = against_rest(kinds[..., list(AGAIN)].sum(axis=-1), kinds.sum(axis=-1))
+        gap = [ends[shown] for ends in (rest.diff, rest.diff_low, rest.diff_high)]
+        p, kinds = adjust(rest.p[shown], "holm").p, kinds[:, shown]
         at_once, later = _rates(kinds, AT_ONCE, range(7)), _rates(kinds, LATER, range(7))
         few = self.counts.looping[shown] < self.small_cells
         redo = [np.where(few, np.nan, ends) for ends in _rates(kinds, REDO, REPEAT + REDO)]
@@ -148,14 +149,6 @@ class Loops(Result):
             for i, t in enumerate(shown)
         ]
         return sorted(rows, key=lambda row: (-np.nan_to_num(row["again_rate_diff"]), row["touchpoint"]))
-
-    def against_rest(self) -> Apart:
-        """The rate of coming again at each shown touchpoint against all other visits; p not yet adjusted."""
-        kinds = self.counts.kinds
-        again, all_ = kinds[..., list(AGAIN)].sum(axis=-1), kinds.sum(axis=-1)
-        own = again[:, self._shown()], all_[:, self._shown()]
-        rest = again.sum(axis=1, keepdims=True) - own[0], all_.sum(axis=1, keepdims=True) - own[1]
-        return difference(own, rest)
 
     def _shown(self) -> np.ndarray:
         return np.flatnonzero(self.counts.customers >= max(self.small_cells, 1))
@@ -217,13 +210,18 @@ class RepeatedContacts(Loops):
     @property
     def headline(self) -> dict:
         """Share of first contacts that are followed by one in another channel."""
+        few = (
+            self.counts.kinds.sum(axis=(1, 2)) > 0
+        ).sum() < self.small_cells  # each filled bucket is a customer or more
         what = f"first contacts followed by one in another channel within {self.within}"
-        return {"n_contacts": int(self.counts.kinds.sum())} | self._rates(self.counts.kinds) | {"what": what}
+        return (
+            {"n_contacts": int(self.counts.kinds.sum())} | self._rates(self.counts.kinds * (not few)) | {"what": what}
+        )
 
     def say(self) -> list[str]:
         """How often a contact is not the last, here and elsewhere."""
         row, locale = self.headline, self.definition.locale
-        if row["n_contacts"] < max(self.small_cells, 1):
+        if row["other_channel_rate"] != row["other_channel_rate"]:
             return [f"Too few first contacts are {self.within} old."]
         n = show_number(row["n_contacts"], "count", locale)
         other, same = (in_words(row, f"{which}_channel_rate", locale) for which in ("other", "same"))
@@ -248,8 +246,7 @@ def loops(data: Data, *, within: str = "7d") -> Loops:
 
     Method:
         A visit is one event. Again at once: the customer's next event is at the same touchpoint; again later: something
-        else comes between. Elsewhere (redo): in another channel. Against the rest: `apart`, with what
-        customers the two have in common taken off; p by Holm.
+        else comes between. Elsewhere (redo): in another channel. Against the rest: `against_rest`, p by Holm.
 
     Example:
         >>> import toolkit as tk
@@ -315,12 +312,6 @@ def repeated_contacts(data: Data, *, within: str = "3d") -> RepeatedContacts:
         "contacts per customer. Why a customer comes again is not known: it may be another matter",
     )
     return RepeatedContacts(counts=counts, names=names, within=within, small_cells=data.small_cells, definition=card)
-
-
-def difference(one: tuple, other: tuple) -> Apart:
-    """One rate less another, each given as counts and n (clusters × groups) of the same clusters."""
-    shared = correlation(residuals(*one), residuals(*other))
-    return apart(partial(clustered_rate, *one), partial(clustered_rate, *other), shared)
 
 
 def in_words(row: dict, key: str, locale: str) -> str:
