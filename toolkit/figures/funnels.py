@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from toolkit.figures.marks import MOST_BARS, names_at, percent, whiskers
-from toolkit.figures.theme import colour
+from toolkit.figures.marks import MOST_BARS, names_at, percent, short, whiskers
+from toolkit.figures.theme import SERIES, colour
+from toolkit.funnels.convert import QUARTILES
 from toolkit.shown import show_number
+
+TIMES = (1, 10, 60, 600, 3_600, 6 * 3_600, 86_400, 7 * 86_400, 30 * 86_400, 90 * 86_400, 365 * 86_400)  # seconds
+LOOKS = ("-", "--", "-.", ":")
 
 
 def draw_funnel(result, ax) -> None:
@@ -53,3 +57,52 @@ def _groups(result, ax) -> None:
     )
     percent(ax, locale)
     ax.grid(axis="y", visible=False)
+
+
+def draw_timetoconvert(result, ax) -> None:
+    """Share converted by the time since entry, with its band; quartiles of those who convert; how many are at risk."""
+    curves = dict(list(result.curves().items())[: len(LOOKS)])
+    soon = min((curve.quantile_among(0.05).value for curve in curves.values() if curve.events.any()), default=1)
+    start = max(time for time in TIMES if time <= max(soon, 1))
+    locale, end = result.definition.locale, max(2 * start, *(curve.time[-1] for curve in curves.values()))
+    ticks = [time for time in TIMES if start <= time < 0.4 * end] + [end]
+    ax.set(xscale="log", xlim=(start, end), ylabel="share converted")
+    for row, ((name, curve), look) in enumerate(zip(curves.items(), LOOKS, strict=False)):
+        shade, (at, share, low, high) = SERIES[row], _converted(curve, start)
+        ax.fill_between(at, low, high, step="post", color=shade, alpha=0.18 if result.by is None else 0.1, linewidth=0)
+        ax.step(at, share, where="post", color=shade, linestyle=look, label=short(name))
+        _quartiles(ax, curve, share[-1], shade, locale if result.by is None else "")
+        below = {"xycoords": ax.get_xaxis_transform(), "textcoords": "offset points", "size": 9.5}
+        waiting = [show_number(int(n), "count", locale) for n in curve.at(ticks)[3]]
+        for time, n in zip(ticks, waiting, strict=True):
+            ax.annotate(n, (time, 0), xytext=(0, -34 - 15 * row), ha="center", **below)
+        ax.annotate(short(name) or "waiting", (start, 0), xytext=(-30, -34 - 15 * row), ha="right", **below)
+    if result.by is not None:
+        ax.legend(loc="upper left")
+    ax.set_ylim(0, None)
+    ax.set_xlabel("time since entry; below: customers watched and not converted", labelpad=10 + 15 * len(curves))
+    ax.set_xticks(ticks, [show_number(time, "seconds", locale) for time in ticks])
+    ax.minorticks_off()
+    percent(ax, locale, axis="y")
+
+
+def _converted(curve, start: float) -> tuple[np.ndarray, ...]:
+    """Times from the left edge on, the share converted by then, and its limits."""
+    at = np.append(start, curve.time[curve.time > start])
+    waiting, low, high, _ = curve.at(at)
+    return at, 1 - waiting, 1 - high, 1 - low
+
+
+def _quartiles(ax, curve, end: float, shade: str, locale: str) -> None:
+    """When a quarter, a half and three quarters of those who convert have; the words where there is one curve."""
+    for (name, share), word in zip(QUARTILES.items(), ("a quarter", "half", "three quarters"), strict=True):
+        time = curve.quantile_among(share)
+        if not locale and name != "half":
+            continue
+        ax.plot(time.value, share * end, "o", color=shade, markersize=6, zorder=4)
+        ax.hlines(share * end, time.low, time.high, color=shade, linewidth=2.4)
+        if locale:
+            text = f"{word} of these within {show_number(time.value, 'seconds', locale)}"
+            late = time.value**2 > np.prod(ax.get_xlim())
+            place, look = ((time.low, (-8, 4)), "right") if late else ((time.high, (8, -4)), "left")
+            ax.annotate(text, (place[0], share * end), xytext=place[1], textcoords="offset points", ha=look)
