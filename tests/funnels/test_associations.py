@@ -174,7 +174,7 @@ def test_words_that_few_met_or_few_did_not_are_hidden(till):
     every, some = tk.associations(till), tk.associations(replace(till, small_cells=limit))
     n, people = {row["touchpoint"]: row["n_customers"] for row in every.rows()}, every.counts.people.sum()
     assert {row["touchpoint"] for row in some.rows()} == {w for w, k in n.items() if limit <= k <= people - limit}
-    assert f"{len(n) - len(some.rows())} more are not shown" in some.note
+    assert f"{len(n) - len(some.rows())} more are not shown" in some.definition.rules
     kept = [row for row in every.rows() if row["touchpoint"] in {r["touchpoint"] for r in some.rows()}]
     assert [row["odds_ratio"] for row in kept] == [row["odds_ratio"] for row in some.rows()]
 
@@ -212,7 +212,7 @@ def test_a_result_tells_what_goes_together_and_never_why(till):
     )
     assert f"met {best['touchpoint']} (odds ratio" in first and "only an experiment can tell" in last
     family = sum(row["reading"] != "cannot tell" for row in found.rows())
-    assert f"Of {family} touchpoints" in second and f"adjusted over {family} touchpoints" in found.note
+    assert f"Of {family} touchpoints" in second and f"over the {family} touchpoints compared" in found.definition.rules
     assert "An association, no effect" in found.definition.rules
 
 

@@ -199,11 +199,10 @@ def associations(
             denominator="of converting: customers compared who converted; of others: customers compared who did not",
             rules=f"{ENTRIES['first']}, which the outcome cannot choose; {TIES['favour']}; the funnel's steps are no "
             "touches. Raw: odds ratio with 0.5 added to each cell, who did not convert watched for the whole window. "
-            f"Like for like: Mantel and Haenszel; {WATCH[watch]}. Intervals: 95 %, not adjusted; p: Benjamini and "
-            f"Hochberg over the {by}s shown. An association, no effect",
+            f"Like for like: Mantel and Haenszel; {WATCH[watch]}. An association, no effect",
         ),
     )
-    return replace(found, definition=replace(found.definition, notes=tuple(_notes(found))))
+    return replace(found, definition=_completed(found))
 
 
 def _words(data: Data, by: str) -> tuple[str, ...]:
@@ -218,9 +217,13 @@ def _words(data: Data, by: str) -> tuple[str, ...]:
     return words
 
 
-def _notes(found: Associations) -> list[str]:
-    if not found.counts.people.sum():
-        return ["No entry had the whole window before observation ended, so there is nobody to compare."]
-    hidden = int((found.counts.met.sum(axis=0) > 0).sum()) - len(found.shown)
-    small = f"; {hidden} more are not shown: fewer than {found.small_cells} customers met them, or did not"
-    return [f"The p are adjusted over {found.family} {found.by}s{small if hidden else ''}.", *fired(found)]
+def _completed(found: Associations) -> Definition:
+    """The card with what is known once it is counted: the family of tests, who is hidden, the guards that fired."""
+    card, few = found.definition, int((found.counts.met.sum(axis=0) > 0).sum()) - len(found.shown)
+    hidden = f"; {few} more are not shown: fewer than {found.small_cells} customers met them, or did not" if few else ""
+    how = (
+        f"Intervals: 95 %, not adjusted; p: Benjamini and Hochberg over the {found.family} {found.by}s compared{hidden}"
+    )
+    nobody = "No entry had the whole window before observation ended, so there is nobody to compare."
+    notes = fired(found) if found.counts.people.sum() else [nobody]
+    return replace(card, rules=f"{card.rules}. {how}", notes=tuple(notes))

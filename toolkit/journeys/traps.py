@@ -41,10 +41,11 @@ def denominators(result: Result, caption: str) -> str | None:
     told = f"{card.denominator} {card.rules}".lower()
     for key in dict.fromkeys(re.sub("_(low|high)$", "", key) for row in result.rows() for key in row):
         *parts, kind = key.split("_")
-        words = result.columns.get(key, " ".join(parts)), *parts, f"{kind}s"
+        header = result.columns.get(key, " ".join(parts))
+        words = *(word for word in header.split() if len(word) > 4), *parts, f"{kind}s"
         several = ":" in card.denominator  # then each rate must be called by its name
         if kind_of(key) == "rate" and not (any(word in told for word in words) if several else card.denominator):
-            nameless.append(words[0])
+            nameless.append(header)
     return f"The card does not say what {_listed(nameless)} is a share of." if nameless else None
 
 
