@@ -182,9 +182,8 @@ def funnel(
     _can_divide(data, by)
     words = () if by is None else (data.vocabulary(by, "customers") or data.vocabulary(by))
     if search.clustered and (len(words) + 1) * len(names) > MOST_CELLS:
-        raise UsageError(
-            f"{by} has {len(words):,} values; a funnel by {rules.counted} takes {MOST_CELLS // len(names):,}."
-        )
+        most = f"a funnel by {rules.counted} takes {MOST_CELLS // len(names) - 1:,} at most"
+        raise UsageError(f"{by} has {len(words):,} values; {most}. Choose a coarser one.")
     other = replace(search, entry="first" if search.entry == "best" else "best")
     asked = [search, other, *([replace(search, optional=())] if search.optional else [])]
     counts, others, *whole = (run(data, count_funnel, search=each, by=by) for each in asked)

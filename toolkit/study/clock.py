@@ -12,6 +12,7 @@ EPOCH = datetime(1970, 1, 1)
 MICRO = timedelta(microseconds=1)
 HOUR = 3_600_000_000
 DAY = 24 * HOUR
+LONGEST = 1 << 60  # µs; twice as much fits an int64
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,8 +140,9 @@ def duration(text: str) -> int:
 
     match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([a-z]+?)s?\s*", str(text).lower())
     unit = match and (_UNITS.get(match[2]) or _UNITS.get(match[2] + "s"))
-    if not unit or float(match[1]) == 0:
+    length = float(match[1]) * unit * 1e6 if unit else 0
+    if not 0.5 < length < LONGEST:
         raise UsageError(
             f"{text!r} is no length of time. Write a number and s, min, h, d or weeks, such as 30min or 7d."
         )
-    return round(float(match[1]) * unit * 1_000_000)
+    return round(length)
