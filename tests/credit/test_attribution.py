@@ -253,7 +253,7 @@ def test_the_result_reads_itself_aloud_and_is_never_causal(till):
     suggested = tk.attribution(till)
     assert "The experiment retargeting-holdout may have tested retargeting" in suggested.note
     unheard = tk.attribution(till, rules=tk.AttributionRules(holdouts={"retargeting": "retargetting"}))
-    assert unheard.holdouts == {} and "did you mean 'retargeting-holdout'" in unheard.note
+    assert unheard.holdouts == {} and "retargeting-holdout. They come with" in unheard.note
 
 
 def test_the_figure_draws_the_results_numbers(till):

@@ -102,8 +102,8 @@ def holdout(
         One row: share of both groups that reached the goal, and the difference.
 
     Raises:
-        MissingData: the study has no exposures in this experiment in the period.
-        UsageError: no experiment or variant of that name.
+        MissingData: the study has no such experiment, or no exposures in it in the period.
+        UsageError: no variant of that name.
 
     Method:
         Customers first exposed in the period and watched for the whole window since; those given several variants
@@ -121,6 +121,9 @@ def holdout(
         if not there:
             raise MissingData(measure, "exposures", EXPORTS["exposures"][1])
         if unknown := [word for word in words if word not in there]:
+            if column == "experiment_id":
+                needs = f"experiment {experiment!r} in exposures; it has {', '.join(there)}"
+                raise MissingData(measure, needs, EXPORTS["exposures"][1])
             raise one_of(column, unknown[0], there)
         place[column] = [there.index(word) for word in words]
     goal = goal_of(data, goal, measure)

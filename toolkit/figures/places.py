@@ -12,7 +12,13 @@ from toolkit.shown import show_number
 
 LARGEST = 190  # square points of the mark of a touchpoint that everybody meets
 LINE_HEIGHT = 0.235  # inches
-KINDS = {"digital": ("o", "accent"), "physical": ("s", "control"), "both": ("D", "good")}
+NO_KIND = "not placed"
+KINDS = {
+    "digital": ("o", "accent"),
+    "physical": ("s", "control"),
+    "both": ("D", "good"),
+    NO_KIND: ("X", "muted"),
+}
 NO_CHANNEL = "(no channel)"
 
 
@@ -44,16 +50,17 @@ def draw_touchpointmap(result, ax) -> None:
     ax.set_xticks(np.arange(len(stages)) + 0.3, [short(stage) for stage in stages])
     ax.set_yticks((tops[:-1] + tops[1:]) / 2, [short(name) for name in channels])
     ax.xaxis.tick_top()
-    for kind in sorted({row["kind"] for row in rows} & KINDS.keys()):
-        ax.scatter([], [], s=46, marker=KINDS[kind][0], color=colour(KINDS[kind][1]), label=kind)
-    ax.legend(loc="upper left", bbox_to_anchor=(0, 0), ncols=3, title="size: share of customers who met it")
+    for kind in sorted({row["kind"] or NO_KIND for row in rows}):
+        look, shade = KINDS[kind]
+        ax.scatter([], [], s=46, marker=look, color=colour(shade), label=kind)
+    ax.legend(loc="upper left", bbox_to_anchor=(0, 0), ncols=4, title="size: share of customers who met it")
     ax.grid(visible=False)
     ax.spines[:].set_visible(False)
 
 
 def _touchpoint(ax, x: float, y: float, row: dict) -> None:
     """One touchpoint: its mark tells the kind by colour and shape, the reach by size."""
-    look, shade = KINDS.get(row["kind"], KINDS["both"])
+    look, shade = KINDS[row["kind"] or NO_KIND]
     ax.scatter(x, y, s=12 + LARGEST * row["reach_share"], marker=look, color=colour(shade), alpha=0.85, clip_on=False)
     text = short(row["touchpoint"]) if len(row["touchpoint"]) < 20 else f"{short(row['touchpoint'])[:18]}…"
     ax.annotate(text, (x, y), xytext=(10, 0), textcoords="offset points", va="center", fontsize=8.6, color=INK)

@@ -262,7 +262,9 @@ def _median(counts: VitalCounts, at: int) -> tuple[float, float, float]:
 
 def _mean(counts: VitalCounts, at: int, unit: float) -> tuple[float, float, float]:
     draws = resample(np.stack([counts.total[:, at], counts.n[:, at]], axis=1), 1_000, rng=1)
-    return _spread(counts.total[:, at].sum() / counts.n[:, at].sum() / unit, draws[:, 0] / draws[:, 1] / unit)
+    with np.errstate(invalid="ignore"):
+        drawn = draws[:, 0] / draws[:, 1] / unit
+    return _spread(counts.total[:, at].sum() / counts.n[:, at].sum() / unit, drawn)
 
 
 def _gap(counts: VitalCounts, at: int) -> tuple[float, float, float]:
