@@ -167,6 +167,13 @@ def test_the_ledger_holds_every_visit(till, measure):
     assert tk.show(found).png and len(found.say()) >= 2
 
 
+def test_the_figure_draws_the_numbers_of_the_rows(till):
+    found = tk.cart_handoffs(till)
+    points = [drawn.get_offsets()[:, 0].tolist() for drawn in tk.plot(found).collections if drawn.get_label()[0] != "_"]
+    rows = [found.headline, *found.rows()]
+    assert points == [[row[name] for row in rows] for name in ("goal_rate", "stayed_rate")]
+
+
 def test_the_samples_lose_the_carts_that_were_planted():
     row = tk.cart_handoffs(tk.open_data(ROOT / "data" / "samples" / "webshop")).headline
     assert row["goal_rate_diff_low"] < -0.35 * row["stayed_rate"] < row["goal_rate_diff_high"] < 0

@@ -16,10 +16,9 @@ from toolkit.journeys.touchpoints import touchpoints
 from toolkit.paths.loops import in_words, with_interval
 from toolkit.results import Definition, Result
 from toolkit.shown import show_number
-from toolkit.stats.apart import Apart, apart, correlation, residuals
-from toolkit.stats.clusters import clustered_rate, effective
+from toolkit.stats.clusters import clustered_rate
 from toolkit.stats.many import adjust
-from toolkit.stats.shares import wilson
+from toolkit.stats.rest import Against, against_rest
 from toolkit.study.clock import duration
 from toolkit.study.data import Data
 from toolkit.study.engine import run
@@ -176,24 +175,19 @@ class Handoffs(Result):
         neither the goal nor anything else came.
         """
         enough, pairs = self.counts.customers >= max(self.small_cells, 1), self.counts.pairs
-        a, b = np.nonzero(enough & ~np.eye(len(self.channels), dtype=bool))
-        n, goal = pairs.sum(axis=-1), pairs[..., 1]
-        moved, stayed = (goal[:, a, b], n[:, a, b]), (goal[:, b, b], np.where(enough[b, b], n[:, b, b], 0))
-        rates, gap = [clustered_rate(*arm) for arm in (moved, stayed)], _difference(moved, stayed)
-        broken = clustered_rate(pairs[:, a, b, 2], n[:, a, b])
-        p = adjust(np.maximum(gap.p, _exact(moved, stayed)), "holm").p
-        median = self.counts.waits.quantile(0.5, groups=len(self.channels) ** 2)
-        rows = [
-            {"from": self.channels[a[i]], "to": self.channels[b[i]], "n_visits": int(n[:, a[i], b[i]].sum())}
-            | {"n_customers": int(self.counts.customers[a[i], b[i]])}
-            | {"median_seconds": float(median[a[i] * len(self.channels) + b[i]])}
-            | with_interval("goal_rate", rates[0], i)
-            | with_interval("stayed_rate", rates[1], i)
-            | with_interval("goal_rate_diff", gap, i)
-            | {"p_adjusted": float(p[i])}
-            | with_interval("broken_rate", broken, i)
-            for i in range(len(a))
-        ]
+        n, c = pairs.sum(axis=-1) * (np.diag(enough)[:, None] | ~np.eye(len(enough), dtype=bool)), len(self.channels)
+        median, rows = self.counts.waits.quantile(0.5, groups=c * c), []
+        for a, b in np.argwhere(enough & ~np.eye(c, dtype=bool)).tolist():
+            both = against_rest(pairs[:, [a, b], [b, b], 1], n[:, [a, b], [b, b]])
+            rows.append(
+                {"from": self.channels[a], "to": self.channels[b], "n_visits": int(n[:, a, b].sum())}
+                | {"n_customers": int(self.counts.customers[a, b]), "median_seconds": float(median[a * c + b])}
+                | _beside(both)
+                | {"p_adjusted": float(both.p[0])}
+                | with_interval("broken_rate", clustered_rate(pairs[:, [a], b, 2], n[:, [a], b]))
+            )
+        for row, p in zip(rows, adjust([row["p_adjusted"] for row in rows], "holm").p, strict=True):
+            row["p_adjusted"] = float(p)
         return sorted(rows, key=lambda row: (-row["n_visits"], row["from"], row["to"]))
 
     @property
@@ -203,19 +197,9 @@ class Handoffs(Result):
         n = by_own.sum(axis=-1)
         n_moved, n_stayed = n.sum(axis=(0, 1)).tolist()
         least = (n.sum(axis=1) > 0).sum(axis=0).min()  # a filled bucket is a customer or more
-        goal, n = (part * (least >= self.small_cells) for part in _standard(by_own[..., 1], n))
-        moved, stayed = ((goal[:, [arm]], n[:, [arm]]) for arm in (0, 1))
-        gap, what = (
-            _difference(moved, stayed),
-            f"{self.visits} that {self.outcome}: after a change of channel, less after",
-        )
-        return (
-            {"n_moved": n_moved, "n_stayed": n_stayed}
-            | with_interval("goal_rate_diff", gap)
-            | with_interval("goal_rate", clustered_rate(*moved))
-            | with_interval("stayed_rate", clustered_rate(*stayed))
-            | {"p": float(gap.p[0]), "what": f"{what} staying"}
-        )
+        both = against_rest(*(part * (least >= self.small_cells) for part in _standard(by_own[..., 1], n)))
+        what = f"{self.visits} that {self.outcome}: after a change of channel, less after staying"
+        return {"n_moved": n_moved, "n_stayed": n_stayed} | _beside(both) | {"p": float(both.p[0]), "what": what}
 
     def _moved(self) -> np.ndarray:
         return self.counts.pairs * ~np.eye(len(self.channels), dtype=bool)[:, :, None]
@@ -250,24 +234,10 @@ class Handoffs(Result):
         return [*said, f"After {in_words(broken, 'rate', locale)} of the changes neither that nor anything else came."]
 
 
-def _difference(one: tuple, other: tuple) -> Apart:
-    """One rate less another, each given as counts and n (clusters × groups) of the same clusters."""
-    (rate, size), (rate0, size0) = effective(*one), effective(*other)
-    shared = correlation(residuals(*one), residuals(*other))
-    return apart(
-        lambda level: (rate, *wilson(rate * size, size, level)),
-        lambda level: (rate0, *wilson(rate0 * size0, size0, level)),
-        shared,
-    )
-
-
-def _exact(one: tuple, other: tuple) -> np.ndarray:
-    """Fisher's p, twice the smaller tail: where few are compared, the interval's own is too small for many tests."""
-    from scipy.stats import hypergeom
-
-    (count, n), (count0, n0) = ([part.sum(axis=0) for part in arm] for arm in (one, other))
-    whole = n + n0, count + count0, n
-    return np.minimum(1, 2 * np.minimum(hypergeom.cdf(count, *whole), hypergeom.sf(count - 1, *whole)))
+def _beside(both: Against) -> dict[str, float]:
+    """The cells of a rate after a change, the one after staying, and how far they lie apart."""
+    gap = with_interval("goal_rate_diff", (both.diff, both.diff_low, both.diff_high))
+    return gap | with_interval("goal_rate", both) | with_interval("stayed_rate", both, 1)
 
 
 def _standard(count: np.ndarray, n: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -298,7 +268,7 @@ def handoffs(
 
     Method:
         A visit is a run of a customer's events in one channel without a pause of more than 30 minutes. Visits after a
-        change are compared with visits of the same channel after none; see docs/methods.md.
+        change are compared with visits of the same channel after none, by `against_rest`; p by Holm.
 
     Example:
         >>> import toolkit as tk
