@@ -124,6 +124,15 @@ def test_intervals_of_several_units_of_a_customer_are_clustered(shop, rules):
     assert naive.low > expected[1] and naive.high < expected[2]
 
 
+def test_the_figure_draws_the_rates_and_marks_what_may_be_missed():
+    data, rules = paths("abc", "ac", "ab", "a", "z" * 60), tk.FunnelRules(optional=["b"])
+    result = tk.funnel(data, ABC, within="5min", rules=rules)
+    ax = tk.plot(result)
+    assert [bar.get_width() for bar in ax.patches] == [row["of_entered_rate"] for row in result.rows()]
+    assert [bool(bar.get_hatch()) for bar in ax.patches] == [False, True, False]
+    assert ax.collections[-1].get_offsets()[:, 0].tolist() == [row["whole_rate"] for row in result.rows()[1:]]
+
+
 # groups
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from toolkit.figures.marks import MOST_BARS, names_at, percent, short, whiskers
-from toolkit.figures.theme import SERIES, colour
+from toolkit.figures.theme import INK, SERIES, colour
 from toolkit.funnels.convert import QUARTILES
 from toolkit.shown import show_number
 
@@ -21,16 +21,24 @@ def draw_funnel(result, ax) -> None:
     rows, locale = result.step_rows(), result.definition.locale
     at = np.arange(len(rows))[::-1]
     rates = np.array([row["of_entered_rate"] for row in rows])
-    ax.barh(at, rates, color=colour("accent"), height=0.6, alpha=0.85)
-    whiskers(ax, rows, "of_entered_rate", at, "#1c2430")
+    bars = ax.barh(at, rates, color=colour("accent"), height=0.6, alpha=0.85)
+    whiskers(ax, rows, "of_entered_rate", at, INK)
     for y, row in zip(at, rows, strict=True):
         text = (
             f"{show_number(row['of_entered_rate'], 'rate', locale)} · {show_number(row['n_matured'], 'count', locale)}"
         )
         end = np.fmax(row["of_entered_rate"], row["of_entered_rate_high"])  # the first step has no interval
         ax.text(np.nan_to_num(end) + 0.015, y, text, va="center")
-    names_at(ax, at, [row["step"] for row in rows])
-    ax.set(xlim=(0, 1.25), xticks=np.linspace(0, 1, 6), xlabel="share of customers who entered · customers")
+    ax.set_yticks(at, ["\n".join(map(short, row["step"].split(" · ", 2))) for row in rows])
+    entered = "customers who" if result.unit == "customer" else f"{result.unit}s that"
+    label = f"share of {entered} entered · {result.unit}s"
+    if result.optional:
+        for step in result.optional:
+            bars[step].set(facecolor="white", edgecolor=colour("accent"), hatch="////", linewidth=1.2)
+        later = [(row["whole_rate"], y) for y, row in zip(at, rows, strict=True) if "whole_rate" in row]
+        ax.scatter(*zip(*later, strict=True), marker="D", s=44, color="white", edgecolor=INK, zorder=3)
+        label += "\nhatched: may be missed; diamond: with no step missed"
+    ax.set(xlim=(0, 1.25), xticks=np.linspace(0, 1, 6), xlabel=label)
     percent(ax, locale)
     ax.grid(axis="y", visible=False)
 
