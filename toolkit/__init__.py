@@ -30,6 +30,8 @@ _WHERE = {
     "places.touchpoint_map": ("touchpoint_map",),
     "places.vitals": ("vitals",),
     "places.omnichannel": ("omnichannel", "stitching"),
+    "maps.consistency": ("consistency",),
+    "maps.pitfalls": ("pitfalls",),
     "maps.journey_map": ("journey_map",),
     "paths.loops": ("loops", "repeated_contacts"),
     "paths.handoffs": ("handoffs", "cart_handoffs"),

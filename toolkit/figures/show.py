@@ -23,7 +23,7 @@ DRAWN: dict[str, str] = {
         "places": ("TouchpointMap", "Omnichannel"),
         "poster": ("JourneyMap", "MapDifference"),
         "odds": ("Associations",),
-        "maps": (),
+        "maps": ("Pitfalls", "Consistency"),
     }.items()
     for name in names
 }  # result's type name: "module:function(result, ax)", imported when first drawn
