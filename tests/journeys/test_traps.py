@@ -56,7 +56,7 @@ def test_a_rate_without_a_denominator_fires_and_a_named_one_is_silent(shop):
     assert verdict("unnamed denominators", funnel) == "silent"
     nameless = replace(funnel, definition=replace(funnel.definition, denominator=""))
     assert verdict("unnamed denominators", nameless) == "fired"
-    cells = [{"page": "a", "n_customers": 90, "buy_rate": 0.5, "open_rate": 0.4}]
+    cells = [{"page": "front page", "n_customers": 90, "buy_rate": 0.5, "open_rate": 0.4}]
     half = Bought(cells=cells, definition=Definition(measure="Bought", denominator="buy: customers who saw the page"))
     assert [text for text in fired(half)] == ["The card does not say what open is a share of."]
 

@@ -15,8 +15,8 @@ MARKS = {"raw": ("o", "white", SOFT), "like for like": ("o", SOFT, SOFT), "stand
 
 def draw_associations(result, ax) -> None:
     """Odds ratios on a log axis: raw hollow, like for like filled; a diamond and a bold name where one stands out."""
-    rows = [row for row in result.rows() if row["odds_ratio"] == row["odds_ratio"]]
-    rows = sorted(rows, key=lambda row: (row["reading"] not in (MORE, LESS), -row["n_customers"]))[:MOST_BARS]
+    known = [row for row in result.rows() if row["odds_ratio"] == row["odds_ratio"]]
+    rows = sorted(known, key=lambda row: (row["reading"] not in (MORE, LESS), -row["n_customers"]))[:MOST_BARS]
     rows, locale = sorted(rows, key=lambda row: row["odds_ratio"]), result.definition.locale
     ends = [abs(np.log(row[key])) for row in rows for key in ("odds_ratio", "raw_odds")]
     edge = min(WIDEST, 3 * np.exp(max(ends, default=0)))
@@ -44,5 +44,7 @@ def draw_associations(result, ax) -> None:
     ax.set(xscale="log", xlim=(1 / edge, edge), ylim=(-0.6, len(rows) - 0.4))
     ax.set_xticks(ticks, [show_number(tick, "number", locale) for tick in ticks])
     ax.minorticks_off()
-    ax.set(xlabel="odds ratio, log scale; 1: met as often by those who convert as by others")
+    label = "odds ratio, log scale; 1: met as often by those who convert as by others"
+    some = f"\n{len(rows)} of {len(known)} {result.by}s: those that stand out, and the most met of the others"
+    ax.set(xlabel=label + some * (len(rows) < len(known)))
     ax.grid(axis="y", visible=False)

@@ -22,9 +22,9 @@ from toolkit.study.data import Data
 from toolkit.study.engine import run
 
 WATCH = {
-    "alike": "customers with as many touches behind them, the last at about the same time since entry; whether they "
-    "converted before the next",
-    "window": "customers with as many touches in all, who did not convert watched for the whole window",
+    "alike": "after each event on the way, customers with as many of them so far, the last at about the same time "
+    "since entry: who converted before the next against who did not",
+    "window": "customers with as many events on the way in all, who did not convert watched for the whole window",
 }
 MORE, LESS, CHANCE, UNKNOWN = "met more often", "met less often", "chance may do", "cannot tell"
 ENDS = ("", "_low", "_high")
@@ -157,8 +157,8 @@ def associations(
         steps: of the funnel, as `funnel` takes them: the first is the entry, the last the conversion.
         within: longest time from entry to conversion, inclusive, such as "7d".
         by: events column whose words are compared, such as "channel".
-        watch: "alike" – customers are compared while they have met as many touches by about the same time; "window" –
-            once, with as many touches in all, which gives those who do not convert more time to meet everything.
+        watch: "alike" – customers are compared after each event on the way, with as many so far by about the same time;
+            "window" – once, with as many in all, which gives those who do not convert more time to meet everything.
 
     Returns:
         One row per word that enough customers met: odds ratios raw and like for like, with intervals, p adjusted by
@@ -170,8 +170,8 @@ def associations(
 
     Method:
         Each customer's first entry in the period, so that the outcome does not choose it; entries that had the whole
-        window; touches strictly between entry and conversion. Raw: `odds_ratio`, the others watched for the window.
-        Like for like: after each touch, who converted before the next is set against who did not, by number of touches
+        window; events strictly between entry and conversion. Raw: `odds_ratio`, the others watched for the window.
+        Like for like: after each event, who converted before the next is set against who did not, by number of events
         and time since entry (`pooled_odds`; person-time as in D'Agostino 1990, doi:10.1002/sim.4780091214).
 
     Example:
@@ -183,7 +183,7 @@ def associations(
     if watch not in WATCH:
         raise one_of("watch", watch, WATCH)
     words, (search, names) = _words(data, by), search_for(data, steps, within, FunnelRules(entry="first"))
-    began = data.store.manifest["tables"]["events"]["low"]
+    began = data.store.manifest["tables"]["events"]["low"] or 0
     found = Associations(
         counts=run(data, count_associations, search=search, by=by, watch=watch, began=began),
         words=words,
@@ -198,8 +198,8 @@ def associations(
             window=f"{within} from entry, inclusive; met: strictly between entry and {names[-1]}",
             denominator="of converting: customers compared who converted; of others: customers compared who did not",
             rules=f"{ENTRIES['first']}, which the outcome cannot choose; {TIES['favour']}; the funnel's steps are no "
-            "touches. Raw: odds ratio with 0.5 added to each cell, who did not convert watched for the whole window. "
-            f"Like for like: Mantel and Haenszel; {WATCH[watch]}. An association, no effect",
+            "events on the way. Raw: odds ratio with 0.5 added to each cell, who did not convert watched for the whole "
+            f"window. Like for like: Mantel and Haenszel; {WATCH[watch]}. An association, no effect",
         ),
     )
     return replace(found, definition=_completed(found))

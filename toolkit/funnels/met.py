@@ -11,13 +11,13 @@ from toolkit.funnels.chains import Search, chains, step_rows
 from toolkit.funnels.ways import NOWHERE
 from toolkit.study.table import Part
 
-LENGTHS = np.append(np.arange(1, 12), 12 * 2 ** (np.arange(22) / 3)).astype(int)  # touches at which customers compare
+LENGTHS = np.append(np.arange(1, 12), 12 * 2 ** (np.arange(22) / 3)).astype(int)  # events at which customers compare
 TIMES = np.append(0.5 ** np.arange(12, 0, -1), 1 - 0.5 ** np.arange(2, 9))  # bins: short near both ends of the window
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AssociationCounts(Additive):
-    """What associations add up to; v words, s strata (number of touches × time of the last of them); all int64.
+    """What associations add up to; v words, s strata (events on the way so far × time of the last of them); all int64.
 
     Attributes:
         seen: customers with any event in the period.
@@ -26,7 +26,7 @@ class AssociationCounts(Additive):
         people: 2 entrants compared: who did not convert, who did.
         met: 2 × v of these by what they met on the way.
         waited: milliseconds from entry to conversion in all.
-        alike: 2 × s customers with so many touches behind them: who did not convert before the next, who did.
+        alike: 2 × s customers with so many events on the way behind them: who did not convert before the next, who did.
         alike_met: 2 × s × v of these by what they had met.
     """
 
@@ -45,10 +45,10 @@ def count_associations(part: Part, *, search: Search, by: str, watch: str, began
 
     Args:
         part: some customers.
-        search: steps and rules of the funnel; its own steps are no touches.
+        search: steps and rules of the funnel; its own steps are not looked at.
         by: events column whose words are compared.
-        watch: "alike" – customers compare at every number of touches (past eleven at fewer); "window" – once, with all
-            their touches.
+        watch: "alike" – customers compare after every event on the way (past eleven after some); "window" – once, after
+            the last of them.
         began: first moment of the log, UTC µs.
     """
     table, v = part.table, len(part.words(by))
@@ -81,15 +81,15 @@ def count_associations(part: Part, *, search: Search, by: str, watch: str, began
 
 
 def _first_met(owner: np.ndarray, code: np.ndarray, v: int) -> np.ndarray:
-    """The touches at which their owner meets a known word for the first time, ascending."""
+    """The events on the way at which their owner meets a known word for the first time, ascending."""
     key = np.sort((owner * np.int64(v + 1) + code + 1) * len(owner) + np.arange(len(owner)))
-    word, touch = np.divmod(key, max(len(owner), 1))
-    first = np.sort(touch[np.append(True, word[1:] != word[:-1])[: len(word)]])
+    word, event = np.divmod(key, max(len(owner), 1))
+    first = np.sort(event[np.append(True, word[1:] != word[:-1])[: len(word)]])
     return first[code[first] >= 0]
 
 
 def _looks(owner: np.ndarray, passed: np.ndarray, won: np.ndarray, watch: str) -> tuple[np.ndarray, np.ndarray]:
-    """The touches after which their owner is compared; the stratum of each, in the upper half if they convert next."""
+    """The events after which their owner is compared; the stratum of each, in the upper half if they convert next."""
     n = np.bincount(owner, minlength=len(won))
     number = np.arange(1, len(owner) + 1) - (np.cumsum(n) - n)[owner]
     length = np.searchsorted(LENGTHS, number, side="right") - 1
@@ -105,7 +105,7 @@ def _alike(owner: np.ndarray, code: np.ndarray, first: np.ndarray, looks: tuple,
     """Customers by stratum, and by stratum and each word that they had met by then."""
     (at, stratum), size = looks, 2 * len(LENGTHS) * (len(TIMES) + 1)
     begin, end = np.searchsorted(at, first), np.searchsorted(owner[at], owner[first], side="right")
-    times = end - begin  # the looks at its owner that come after the touch
+    times = end - begin  # the looks at its owner that come after the event
     seen = np.repeat(begin - np.cumsum(times) + times, times) + np.arange(times.sum())
     met = np.bincount(stratum[seen] * v + np.repeat(code[first], times), minlength=size * v)
     return np.bincount(stratum, minlength=size).reshape(2, -1), met.reshape(2, -1, v)

@@ -37,14 +37,14 @@ class Unclear(str):
 
 def denominators(result: Result, caption: str) -> str | None:
     """Unnamed denominators: a rate whose whole the card does not name."""
-    card, nameless = result.definition, []
+    card, rows, nameless = result.definition, result.rows(), []
     told = f"{card.denominator} {card.rules}".lower()
-    for key in dict.fromkeys(re.sub("_(low|high)$", "", key) for row in result.rows() for key in row):
+    alike = ":" not in card.denominator or all(_name(row).lower() in told for row in rows)  # one whole, or one a row
+    for key in dict.fromkeys(re.sub("_(low|high)$", "", key) for row in rows for key in row):
         *parts, kind = key.split("_")
         header = result.columns.get(key, " ".join(parts))
         words = *(word for word in header.split() if len(word) > 4), *parts, f"{kind}s"
-        several = ":" in card.denominator  # then each rate must be called by its name
-        if kind_of(key) == "rate" and not (any(word in told for word in words) if several else card.denominator):
+        if kind_of(key) == "rate" and not (card.denominator if alike else any(word in told for word in words)):
             nameless.append(header)
     return f"The card does not say what {_listed(nameless)} is a share of." if nameless else None
 
