@@ -55,10 +55,15 @@ def cuts(result: Result, caption: str) -> str | None:
         return Unclear("it keeps no ledger of its population")
     whole, out = ledger["all"], sum(n for name, n in ledger.items() if name.startswith(LEFT_OUT))
     if (counted := sum(ledger.values()) - whole) != whole:
-        return f"The ledger accounts for {_n(result, counted)} of {_n(result, whole)}."
+        return f"The ledger accounts for {_said(result, counted, 'count')} of {_said(result, whole, 'count')}."
     if out <= NOTICEABLE * whole:
         return None
-    ways = [_n(result, out), _n(result, whole - out), _rate(result, out / whole), _rate(result, 1 - out / whole)]
+    ways = [
+        _said(result, out, "count"),
+        _said(result, whole - out, "count"),
+        _said(result, out / whole),
+        _said(result, 1 - out / whole),
+    ]
     told = _numbers(*result.say(), result.note, *result.definition.card().values())
     return None if _numbers(*ways) & told else f"{ways[2]} of all are in no row of their own, and nothing says so."
 
@@ -72,7 +77,7 @@ def survivorship(result: Result, caption: str) -> str | None:
         return Unclear("it does not say how long each was watched") if _compared(result) else None
     if not min(result.watched) or abs(log(result.watched[0] / result.watched[1])) < log(AS_LONG):
         return None
-    won, others = (show_number(seconds, "seconds", result.definition.locale) for seconds in result.watched)
+    won, others = (_said(result, seconds, "seconds") for seconds in result.watched)
     return f"Who converted is watched for {won} on average, the others for {others}: more time to meet everything."
 
 
@@ -81,12 +86,12 @@ def exposure(result: Result, caption: str) -> str | None:
     rows = [row for row in result.rows() if not isnan(row.get("raw_odds", nan) + row.get("odds_ratio", nan))]
     if not rows:
         return Unclear("it does not set like against like") if _compared(result) else None
-    pairs = (("raw_odds", "odds_ratio"), ("odds_ratio", "raw_odds"))
-    apart = [row for row in rows if not any(_within(row, key, row[other]) for key, other in pairs)]
-    if not (apart := [row for row in apart if not _within(row, "raw_odds", 1)]):
+    pairs = ("raw_odds", "odds_ratio"), ("odds_ratio", "raw_odds")
+    moved = [row for row in rows if not any(_within(row, key, row[other]) for key, other in pairs)]
+    if not (apart := [row for row in moved if not _within(row, "raw_odds", 1)]):
         return None
     most = max(apart, key=lambda row: abs(log(row["raw_odds"] / row["odds_ratio"])))
-    raw, alike = (show_number(most[key], "number", result.definition.locale) for key in ("raw_odds", "odds_ratio"))
+    raw, alike = (_said(result, most[key], "number") for key in ("raw_odds", "odds_ratio"))
     return (
         f"How long a journey is moves {len(apart)} of {len(rows)} odds ratios, most that of {_name(most)}: "
         f"{raw} raw, {alike} like for like."
@@ -129,8 +134,8 @@ def censoring(result: Result, caption: str) -> str | None:
     if "pending" not in ledger:
         return Unclear("it does not count whom the edges of the log cut off")
     late = ledger["pending"] / max(ledger["all"] - ledger.get("never entered", 0), 1)
-    told = [f"{_rate(result, late)} may go on after the last event seen"] * (late > NOTICEABLE)
-    told += [f"{_rate(result, early)} begin when the log does, with nothing known of before"] * (early > NOTICEABLE)
+    told = [f"{_said(result, late)} may go on after the last event seen"] * (late > NOTICEABLE)
+    told += [f"{_said(result, early)} begin when the log does, with nothing known of before"] * (early > NOTICEABLE)
     return f"Of the journeys {' and '.join(told)}." if told else None
 
 
@@ -148,8 +153,7 @@ def caption_numbers(result: Result, caption: str) -> str | None:
     card, rows = result.definition, [*result.rows(), getattr(result, "headline", {})]
     rows.append({f"n_{name}": n for name, n in getattr(result, "ledger", {}).items()})
     own = [part for row in rows for key in row for part in cell_parts(row, key, card.locale, card.tz)]
-    own += [*result.say(), result.note, *card.card().values()]
-    strange = [number for number in _NUMBER.findall(caption) if number not in _numbers(*own)]
+    strange = sorted(_numbers(caption) - _numbers(*own, *result.say(), result.note, *card.card().values()))
     return f"The figure has no {_listed(strange)}, which its caption names." if strange else None
 
 
@@ -172,22 +176,21 @@ class Traps(Result):
     """What ten guards saw in some results.
 
     Attributes:
-        seen: trap → result's measure → sentence; None where the guard saw nothing.
+        seen: trap → for each result its measure and the sentence; None where the guard saw nothing.
         definition: the card.
     """
 
-    seen: dict[str, dict[str, str | None]]
+    seen: dict[str, list[tuple[str, str | None]]]
     definition: Definition
 
     def rows(self) -> list[dict]:
         """One row per trap: whether its guard fired, is silent or cannot tell, and what it saw in which result."""
         rows = []
         for trap, sentences in self.seen.items():
-            unclear = {measure: text for measure, text in sentences.items() if isinstance(text, Unclear)}
-            saw = {measure: text for measure, text in sentences.items() if text and measure not in unclear}
-            verdict = FIRED if saw else UNCLEAR if len(unclear) == len(sentences) else SILENT
-            told = " ".join(f"{measure}: {text}" for measure, text in (saw or unclear).items())
-            rows.append({"trap": trap, "verdict": verdict, "seen": told})
+            told = [f"{measure}: {text}" for measure, text in sentences if text and not isinstance(text, Unclear)]
+            unclear = [f"{measure}: {text}" for measure, text in sentences if isinstance(text, Unclear)]
+            verdict = FIRED if told else UNCLEAR if len(unclear) == len(sentences) else SILENT
+            rows.append({"trap": trap, "verdict": verdict, "seen": " ".join(told or unclear)})
         return rows
 
     def say(self) -> list[str]:
@@ -219,7 +222,7 @@ def check_traps(*results: Result, caption: str = "") -> Traps:
     shown = [result for result in results if not isinstance(result, Missing)]
     if caption and len(shown) != 1:
         raise UsageError(f"A caption belongs to one result; here are {len(shown)}.")
-    seen = {trap: {one.definition.measure: guard(one, caption) for one in shown} for trap, guard in TRAPS.items()}
+    seen = {trap: [(one.definition.measure, guard(one, caption)) for one in shown] for trap, guard in TRAPS.items()}
     return Traps(seen=seen, definition=Definition(measure="Traps"))
 
 
@@ -253,12 +256,8 @@ def _within(row: dict, key: str, value: float) -> bool:
     return row[f"{key}_low"] <= value <= row[f"{key}_high"]
 
 
-def _n(result: Result, n: int) -> str:
-    return show_number(n, "count", result.definition.locale)
-
-
-def _rate(result: Result, share: float) -> str:
-    return show_number(share, "rate", result.definition.locale)
+def _said(result: Result, value: float, kind: str = "rate") -> str:
+    return show_number(value, kind, result.definition.locale)
 
 
 def _listed(words: list[str]) -> str:
