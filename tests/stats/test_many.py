@@ -1,11 +1,11 @@
-import gc
 import math
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy.stats import false_discovery_control, norm
+from scipy.stats import norm
+from statsmodels.stats.multitest import multipletests
 
 from toolkit.errors import UsageError
 from toolkit.stats import adjust_p
@@ -19,14 +19,6 @@ families = st.lists(st.floats(0, 1), min_size=1, max_size=12)
 methods = st.sampled_from(["holm", "bh"])
 
 
-@pytest.fixture(scope="module", autouse=True)
-def frozen():
-    """The statsmodels Holm collects garbage on every call, which is slow where much has been imported."""
-    gc.freeze()
-    yield
-    gc.unfreeze()
-
-
 def test_three_tests_are_adjusted_by_hand():
     assert adjust([0.01, 0.04, 0.03]).p == pytest.approx([0.03, 0.06, 0.06])
     assert adjust([0.01, 0.04, 0.03], "bh").p == pytest.approx([0.03, 0.04, 0.04])
@@ -38,8 +30,8 @@ def test_the_published_example_rejects_four_by_bh_and_three_by_holm():
 
 
 @given(families)
-def test_bh_equals_scipy(p):
-    assert adjust(p, "bh").p == pytest.approx(false_discovery_control(p), abs=1e-12)
+def test_bh_equals_statsmodels(p):
+    assert adjust(p, "bh").p == pytest.approx(multipletests(p, method="fdr_bh")[1], abs=1e-12)
 
 
 def slow_holm(p):
