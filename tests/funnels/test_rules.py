@@ -199,6 +199,7 @@ WRONG = {
     "a first step that may be missed": ({"optional": ["a"]}, "choose one of 'b'.*The first and the last"),
     "a step to be missed that is none": ({"optional": ["x"]}, "optional is 'x'; choose one of 'b'"),
     "missed in any order": ({"optional": ["b"], "order": "any"}, "no place in order"),
+    "any order of steps that overlap": ({"order": "any"}, "both b and b / x.*set them apart"),
     "excluded though a step": ({"exclude": [["b", "x"]]}, "b is a step and excluded too"),
     "excluded and unknown": ({"exclude": ["y"]}, "touchpoint is 'y'"),
     "a pause that is no length of time": ({"unit": "session", "gap": "half an hour"}, "no length of time"),
@@ -209,7 +210,13 @@ WRONG = {
 def test_wrong_rules_are_explained(name):
     rules, sentence = WRONG[name]
     with pytest.raises(UsageError, match=sentence):
-        tk.funnel(paths("abcx"), ABC, rules=tk.FunnelRules(**rules))
+        tk.funnel(paths("abcx"), ABC if "overlap" not in name else [*ABC, ["b", "x"]], rules=tk.FunnelRules(**rules))
+
+
+def test_words_of_another_column_set_steps_apart():
+    data = study({"c": [(0, "a", "mobile"), (MIN, "a", "desktop")], "d": [(0, "a", "mobile"), (MIN, "a", "mobile")]})
+    steps = [{"touchpoint": "a", "device": device} for device in ("desktop", "mobile")]
+    assert units(data, steps, order="any") == [2, 1]
 
 
 def test_at_most_four_steps_may_be_missed():

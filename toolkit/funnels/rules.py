@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import combinations
 
 from toolkit.errors import MissingData, UsageError, one_of, raise_all
 from toolkit.funnels.chains import Search
@@ -33,7 +34,8 @@ class FunnelRules:
             period and never restarts; "every" – each attempt counts, and a new one opens only after conversion,
             time-out or exclusion of the one before (ties favoured: the moment that ends one opens no other).
         order: "ordered" – others may lie between the steps; "strict" – nothing may (under "every" what does ends the
-            attempt); "any" – all steps within the window, in any order, from whichever comes first.
+            attempt); "any" – all steps within the window, in any order, from whichever comes first; no event may be
+            two different steps then.
         ties: "favour" – events of one moment stand in the order that helps; "file" – in input order.
         unit: "customer", or "session" – the steps must happen within one session.
         gap: the pause that begins a new session.
@@ -115,6 +117,7 @@ def search_for(
     search = Search(found, duration(within), rules.entry, rules.ties, rules.order, gap, **further)
     names = tuple(step.name for step in found)
     if rules.order == "any":
+        _apart(found)
         names = (f"any of {', '.join(names)}", *(f"{n} of them" for n in range(2, len(names))), f"all {len(names)}")
     return search, names
 
@@ -139,6 +142,18 @@ def _no_step(steps: tuple[Step, ...], exclude: tuple[Step, ...]) -> None:
         f"{name} is a step and excluded too, so it could never be reached. Leave it out of one." for name in lost
     ]
     raise_all(UsageError, problems)
+
+
+def _apart(steps: tuple[Step, ...]) -> None:
+    """Refuses steps in any order of which one event could be two: there is no telling which."""
+
+    def differ(one: Step, other: Step) -> bool:
+        pairs = ((mine, its) for mine in one.conditions for its in other.conditions if mine.column == its.column)
+        return any(mine.codes and its.codes and set(mine.codes).isdisjoint(its.codes) for mine, its in pairs)
+
+    pairs = [pair for pair in combinations(steps, 2) if pair[0].conditions != pair[1].conditions and not differ(*pair)]
+    problems = [f"In any order one event could be both {one.name} and {other.name}." for one, other in pairs]
+    raise_all(UsageError, [f"{problem} Ask in order, or for words that set them apart." for problem in problems])
 
 
 def _roles(data: Data) -> list[list[str]]:

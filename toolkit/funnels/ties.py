@@ -40,7 +40,7 @@ def by_step(table: JourneyTable) -> JourneyTable:
 
 
 def settle(table: JourneyTable, search: Search) -> np.ndarray:
-    """The chains that count, unit by unit and entry by entry.
+    """The chains that count where ties are favoured, unit by unit and entry by entry.
 
     Args:
         table: step rows of the units.
@@ -64,56 +64,39 @@ class _Unit:
     def __init__(self, table: JourneyTable, low: int, high: int, search: Search):
         names = ("timestamp", "steps", "entry", "inside", "excluded")
         self.time, self.steps, self.entry, self.inside, self.out = (table[name][low:high].tolist() for name in names)
-        self.search, self.k, self.favour = search, len(search.steps), search.ties == "favour"
-        self.ways = search.ways
+        self.search, self.k, self.ways = search, len(search.steps), search.ways
         self.moments = [list(rows) for _, rows in groupby(range(high - low), key=self.time.__getitem__)]
         self.moment = [number for number, rows in enumerate(self.moments) for _ in rows]
 
     def best(self) -> list[int]:
         """The chain that counts: deepest, then earliest done, then latest entered."""
-        if self.search.order == "ordered":
-            entries = {max(self._latest(way) for way in self.ways)[2]} - {-1}
+        if self.search.order == "strict":
+            entries = [row for row, may in enumerate(self.entry) if may]
         else:
-            entries = self._openers(row for row, may in enumerate(self.entry) if may)
+            entries = {max(self._latest(way) for way in self.ways)[2]} - {-1}
         return max(map(self._chain, entries), key=self._merit, default=[-1] * self.k)
 
     def attempts(self) -> list[list[int]]:
         """The chains of all attempts that began in the period; a moment that ends one opens no other."""
-        found, end, entries = [], 0, [row for row, may in enumerate(self.entry) if may]
-        for entry in entries:
-            if entry < end:
-                continue
-            here = (row for row in self.moments[self.moment[entry]] if self.entry[row] and row >= end)
-            chain = max(map(self._chain, self._openers(here) if self.favour else [entry]), key=self._merit)
-            found += [chain] if self.inside[entry] else []
-            if chain[-1] >= 0 or self.search.order == "strict":
-                end = max(chain) + 1 if not self.favour else self.moments[self.moment[max(chain)]][-1] + 1
-            else:
-                end = self._stop(chain[0])
+        found, end = [], 0
+        for rows in self.moments:
+            if entries := [row for row in rows if self.entry[row] and rows[0] >= end]:
+                chain = max(map(self._chain, entries), key=self._merit)
+                found += [chain] if self.inside[rows[0]] else []
+                over = chain[-1] >= 0 or self.search.order == "strict"
+                end = max(chain) + 1 if over else self._stop(chain[0])
         return found
-
-    def _openers(self, rows: Iterator[int]) -> list[int]:
-        """Of the entries those that must be tried: in any order the first of a moment has the others before it."""
-        rows = list(rows)
-        if self.search.order != "any" or not self.favour:
-            return rows
-        return list({self.moment[row]: row for row in reversed(rows)}.values())
 
     def _merit(self, chain: list[int]) -> tuple:
         """What chains are compared by: the last step reached, how early, how late the entry."""
         depth = max(step for step, row in enumerate(chain) if row >= 0)
-        return depth, -self._at(chain[depth]), chain[0]
-
-    def _at(self, row: int) -> int:
-        return self.time[row] if self.favour else row
+        return depth, -self.time[chain[depth]], chain[0]
 
     def _stop(self, entry: int) -> int:
         """The first row out of an entry's reach."""
         start = self.time[entry]
         for row in range(entry + 1, len(self.time)):
             if self.time[row] - start > self.search.window:
-                return row
-            if self.out[row] and not self.favour:
                 return row
             if self.out[row] and self.time[row] > start:  # what shares its moment stands on the side that helps
                 return self.moments[self.moment[row]][-1] + 1
@@ -122,8 +105,6 @@ class _Unit:
     def _chain(self, entry: int) -> list[int]:
         """From one entry the chain that is deepest, then earliest done, then misses fewest steps."""
         stop = self._stop(entry)
-        if self.search.order == "any":
-            return self._any_order(entry, stop)
         own, *later = [rows for rows in self.moments[self.moment[entry] :] if rows[0] < stop]
         chains = (chain for way in self.ways for chain in self._along(entry, own, later, way))
         return max(chains, key=lambda chain: (*self._merit(chain)[:2], sum(row >= 0 for row in chain)))
@@ -142,15 +123,6 @@ class _Unit:
             chain = dict(zip(way, rows, strict=False))
             yield [chain.get(step, -1) for step in range(self.k)]
 
-    def _any_order(self, entry: int, stop: int) -> list[int]:
-        """The rows at which one step more could be served."""
-        found, serves = [], {}
-        for row in range(entry, stop):
-            free = set(range(self.k)) - set(serves.values()) if self.steps[row] else ()
-            if any(_place(step, [*found, row], self.steps, serves, set()) for step in free):
-                found.append(row)
-        return found + [-1] * (self.k - len(found))
-
     def _latest(self, way: tuple[int, ...]) -> tuple[int, int, int]:
         """Of the chains of a way the last step reached, how early, and the entry; −1 = none."""
         latest = [-1] * (len(way) + 1)  # by depth, the latest entry that got so far: it has most of the window left
@@ -160,11 +132,8 @@ class _Unit:
             for depth, entry in enumerate(latest):
                 if entry >= 0 and now - self.time[entry] <= self.search.window:
                     chains.append((depth + len(_next_steps(rows, self.steps, way[depth:])), entry))
-            new = {self.steps[row]: row for row in rows if self.entry[row]}  # of rows that serve the same the latest
-            chains += [
-                (1 + len(_next_steps([row for row in rows if row != entry], self.steps, way[1:])), entry)
-                for entry in new.values()
-            ]
+            for entry in {self.steps[row]: row for row in rows if self.entry[row]}.values():  # the last of those alike
+                chains.append((1 + len(_next_steps([r for r in rows if r != entry], self.steps, way[1:])), entry))
             best = max([best, *((way[depth - 1], -now, entry) for depth, entry in chains)])
             if any(self.out[row] for row in rows):  # chains that began before it end here
                 latest = [-1] * (len(way) + 1)

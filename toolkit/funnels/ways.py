@@ -17,13 +17,8 @@ NOWHERE = -1
 
 def searched(table: JourneyTable, search: Search) -> np.ndarray:
     """Units whose rows must be tried one by one: a row may serve several steps, or what stands beside it matters."""
-    steps, asked = table["steps"], [step.conditions for step in search.steps]
-    if search.order == "any":  # steps that ask for the same are served by any of their rows
-        alike = [sum(1 << i for i, other in enumerate(asked) if other == conditions) for conditions in asked]
-        found = np.zeros(len(table.sizes), bool)
-        found[table.customer[~np.isin(steps, np.array([0, *alike], steps.dtype))]] = True
-        return found
-    if search.ties == "favour" and (search.order == "strict" or (steps & (steps - 1)).any()):
+    steps = table["steps"]
+    if search.ties == "favour" and search.order != "any" and (search.order == "strict" or (steps & (steps - 1)).any()):
         return tied(table)
     return np.zeros(len(table.sizes), bool)
 

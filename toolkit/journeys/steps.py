@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import math
 import operator
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -19,7 +18,7 @@ from toolkit.study.table import Part
 
 COMPARE = {">=": operator.ge, "<=": operator.le, "==": operator.eq, ">": operator.gt, "<": operator.lt}
 KINDS = ("word", "number", "whole", "money")  # of the columns that the store holds and a step can ask about
-_TERM = re.compile(r"\s*(>=|<=|==|>|<)\s*([-+]?\d+(?:\.\d+)?)\s*")
+_TERM = re.compile(r"\s*(>=|<=|==|>|<)\s*([-+]?\d+(?:\.\d+)?(?:e[-+]?\d+)?)\s*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,28 +160,25 @@ def _conditions(data: Data, column: str, kind: str, value) -> tuple[str, list[Co
         if not words:
             raise UsageError(f"A step asks for no {column} at all. Give one word or several.")
         return " / ".join(words), [Condition(column, data.codes(words, column))]
-    currencies = data.vocabulary("currency") if kind == "money" else ()
-    made = [
-        Condition(column, compare=compare, limits=tuple(float(number * minor) for minor in _minors(kind, currencies)))
-        for compare, number in _terms(column, value)
-    ]
-    return " and ".join(f"{compare} {number}" for compare, number in _terms(column, value)), made
+    terms, minors = _terms(column, value), _minors(data) if kind == "money" else [1]
+    made = [Condition(column, compare=sign, limits=tuple(float(n * minor) for minor in minors)) for sign, n in terms]
+    return " and ".join(f"{sign} {number}" for sign, number in terms), made
 
 
-def _terms(column: str, value) -> Iterator[tuple[str, Decimal]]:
+def _terms(column: str, value) -> list[tuple[str, Decimal]]:
     """The comparisons of a number or of a text such as ">= 100 and < 500"."""
-    bare = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-    for term in (f"== {Decimal(str(value)):f}" if bare else str(value)).split(" and "):
-        if not (found := _TERM.fullmatch(term)):
-            raise UsageError(
-                f"{column} is compared with {value!r}. Give a number, or a comparison such as "
-                f'">= 3000" or ">= 100 and < 500", with one of {", ".join(COMPARE)} and a decimal point.'
-            )
-        yield found[1], Decimal(found[2])
+    text = value if isinstance(value, str) else f"== {value}"
+    found = [_TERM.fullmatch(term) for term in text.split(" and ")]
+    if not all(found):
+        raise UsageError(
+            f"{column} is compared with {value!r}. Give a number, or a comparison such as "
+            f'">= 3000" or ">= 100 and < 500", with one of {", ".join(COMPARE)} and a decimal point.'
+        )
+    return [(term[1], Decimal(term[2])) for term in found]
 
 
-def _minors(kind: str, currencies: tuple[str, ...]) -> list[int]:
-    """Minor units in a unit: of each currency, then of an unknown one; of a plain number 1."""
+def _minors(data: Data) -> list[int]:
+    """Minor units in a unit of each currency, then of an unknown one."""
     from babel.numbers import get_currency_precision
 
-    return [*(10 ** get_currency_precision(word) for word in currencies), 100] if kind == "money" else [1]
+    return [*(10 ** get_currency_precision(word) for word in data.vocabulary("currency")), 100]
