@@ -243,7 +243,7 @@ def _apart(sheet: Sheet, row: dict, column: int, y: float, furthest: float) -> N
         sheet.shape([(x + side, y + 17), (x - side * 0.7, y + 9), (x - side * 0.7, y + 25)], facecolor=shade, zorder=4)
     else:
         sheet.ax.plot(x, y + 17, "o", ms=7, mfc="white", mec=SHADE, mew=1.2, zorder=4)
-    value, _, band = row["text"].split(", which")[0].partition(" (")
+    value, _, band = row["text"].partition(", ")[0].partition(" (")
     sheet.text(middle, y + 36, value, ha="center", weight="bold" if clear else "normal", color=INK if clear else SOFT)
     sheet.text(middle, y + 36 + BODY * LEAD, band.rstrip(")"), SMALL, ha="center", color=SOFT)
 

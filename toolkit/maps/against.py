@@ -75,21 +75,17 @@ def difference(one: JourneyMap, other: JourneyMap) -> MapDifference:
     for cell, value in zip(cells, p, strict=True):
         cell["p_adjusted"] = float(value)
         cell["text"] = _text(cell, one.definition.locale)
-    whose = 0 if one.label[0] != other.label[0] else 1
-    names = one.label[whose], other.label[whose]
-    return MapDifference(
-        stages=one.stages, cells=tuple(cells), names=names, definition=_card(one, other, names, family)
-    )
+    differ = [(mine, yours) for mine, yours in zip(one.label, other.label, strict=True) if mine != yours]
+    names = tuple(", ".join(parts) for parts in zip(*(differ or [(one.label[0], other.label[0])]), strict=True))
+    card = _card(one, other, names, family)
+    return MapDifference(stages=one.stages, cells=tuple(cells), names=names, definition=card)
 
 
 def _cells(lane: Lane, twin: Lane, one: JourneyMap, other: JourneyMap) -> list[dict]:
     """The cells of one lane that both maps have a number for."""
     both = [(i, other.stages.index(stage)) for i, stage in enumerate(one.stages) if stage in other.stages]
-    both = [
-        (i, j)
-        for i, j in both
-        if lane.cells[i].value == lane.cells[i].value and twin.cells[j].value == twin.cells[j].value
-    ]
+    known = [[cell.value == cell.value for cell in some.cells] for some in (lane, twin)]
+    both = [(i, j) for i, j in both if known[0][i] and known[1][j]]
     if not both:
         return []
     mine, theirs = map(list, zip(*both, strict=True))
@@ -123,8 +119,8 @@ def _text(cell: dict, locale: str) -> str:
     """A difference with its interval, and whether chance explains it."""
     value, _, band = shown(cell["kind"], cell["diff"], cell["diff_low"], cell["diff_high"], locale).partition("  ")
     value = f"+{value}" if cell["diff"] > 0 and cell["kind"] == "seconds" else value
-    said = value + f" ({band})" * bool(band)
-    return said if cell["p_adjusted"] < CLEAR else f"{said}, which chance can explain"
+    unclear = ", which chance can explain" if cell["p_adjusted"] >= CLEAR else ", of too few to tell"
+    return value + f" ({band})" * bool(band) + unclear * (not cell["p_adjusted"] < CLEAR)
 
 
 def _card(one: JourneyMap, other: JourneyMap, names: tuple[str, str], family: int) -> Definition:
@@ -135,7 +131,7 @@ def _card(one: JourneyMap, other: JourneyMap, names: tuple[str, str], family: in
         measure="Difference of two journey maps",
         population=f"{names[0]} minus {names[1]}",
         seen_through="",
-        period="as named" if one.label[1] in names else one.definition.period,
+        period="as named" if one.label[1] != other.label[1] else one.definition.period,
         rules="interval of a difference from the two intervals (Zou 2007; for shares of separate customers Newcombe's "
         "method 10), with the correlation that customers of both maps give them, as the 1,024 buckets show it; medians "
         f"are taken as separate. p by inverting it, adjusted by Holm over {family} cells: below {CLEAR} a cell differs "

@@ -11,13 +11,28 @@ from toolkit.errors import MissingData, UsageError, one_of
 from toolkit.journeys.coverage import EXPORTS, need_events
 from toolkit.journeys.touchpoints import touchpoints
 from toolkit.maps.grid import Grid
-from toolkit.maps.lanes import ASSUMED, DOES, FEELING, FEW, INFERRED, MEASURED, NEXT, REACH, Cell, Lane, Maker, shown
+from toolkit.maps.lanes import (
+    ASSUMED,
+    DOES,
+    FEELING,
+    FEW,
+    IDEAS,
+    INFERRED,
+    MEASURED,
+    NEXT,
+    REACH,
+    Cell,
+    Lane,
+    Maker,
+    plain,
+    shown,
+)
 from toolkit.maps.mermaid import journey_text
 from toolkit.maps.placing import columns_of
 from toolkit.maps.quotes import quotes_lane
 from toolkit.maps.stage_counts import StageCounts, count_stages
 from toolkit.results import Definition, Result
-from toolkit.shown import safe_text, show_number
+from toolkit.shown import show_number
 from toolkit.study.clock import DAY, duration
 from toolkit.study.data import Data
 from toolkit.study.engine import run
@@ -57,9 +72,8 @@ class JourneyMap(Result):
 
     def cells(self, lane: str) -> dict[str, Cell]:
         """The cells of a lane by stage; none where the map has no such lane."""
-        return next(
-            (dict(zip(self.stages, found.cells, strict=True)) for found in self.lanes if found.name == lane), {}
-        )
+        found = (zip(self.stages, one.cells, strict=True) for one in self.lanes if one.name == lane)
+        return dict(next(found, ()))
 
     @property
     def label(self) -> tuple[str, str]:
@@ -112,7 +126,8 @@ class JourneyMap(Result):
         sections, felt = [], self.cells(FEELING)
         for stage, cell in self.cells(DOES).items():
             known = felt[stage].value == felt[stage].value
-            score, aside = (round(3 + 2 * felt[stage].value), "") if known else (3, " (not asked)")
+            score = min(max(round(3 + 2 * felt[stage].value), 1), 5) if known else 3
+            aside = "" if known else " (not asked)"
             names = [line.partition("  ")[0] for line in cell.lines if "  " in line]
             sections += [(stage, [(f"{name}{aside}", score) for name in names])] * bool(names)
         return journey_text(f"{self.definition.measure}: {', '.join(self.label)}", sections, "customers")
@@ -135,12 +150,10 @@ class JourneyMap(Result):
 
     def _repr_html_(self) -> str:
         graded = {grade: [f"({grade})"] for grade in (INFERRED, ASSUMED)}
-        lanes = {
-            f"{lane.name}: {lane.hint}".rstrip(": "): [
-                lane.texts(cell) + graded.get(cell.grade, []) for cell in lane.cells
-            ]
-            for lane in self.lanes
-        }
+        lanes = {}
+        for lane in self.lanes:
+            cells = [lane.texts(cell) + graded.get(cell.grade, []) for cell in lane.cells]
+            lanes[f"{lane.name}: {lane.hint}".rstrip(": ")] = cells
         return Grid(stages=self.stages, lanes=lanes, definition=self.definition)._repr_html_()
 
 
@@ -175,25 +188,21 @@ def journey_map(data: Data, *, lanes: Iterable[Any] = (), within: str = "30d", q
     counts = run(data, count_stages, size=len(columns.stages), places=places, window=window)
     placed, nowhere = int(counts.events[:-1].sum()), int(counts.events[-1])
     if nowhere and not placed:
-        names = ", ".join(safe_text(name, 40) for name in inventory.names[:3])
-        raise MissingData(
-            "the journey map", f"touchpoint with a stage (it has {names})", "a catalogue.toml naming them"
-        )
-    shown_window = show_number(window / DAY, "days", data.locale)
-    maker = Maker(
-        data=data, columns=columns, inventory=inventory, met=inventory.rows(), counts=counts, within=shown_window
-    )
+        needs = f"touchpoint with a stage (it has {', '.join(plain(name, 40) for name in inventory.names[:3])})"
+        raise MissingData("the journey map", needs, "a catalogue.toml naming them")
+    days = show_number(window / DAY, "days", data.locale)
+    maker = Maker(data, columns, inventory, inventory.rows(), counts, days)
     made = {lane.name: lane for lane in maker.lanes()} if placed else {}
-    ideas = made.popitem() if made else None
+    ideas = made.pop(IDEAS, None)
     extra = [quotes_lane(data, columns)] if quotes else []
-    extra += [_given(lane, columns.stages) for lane in lanes]
-    made |= {lane.name: lane for lane in extra}
+    made |= {lane.name: lane for lane in (*extra, *(_given(lane, columns.stages) for lane in lanes))}
+    made.setdefault(IDEAS, ideas)
     return JourneyMap(
         stages=columns.stages,
-        lanes=(*made.values(), ideas[1]) if ideas else (),
+        lanes=tuple(made.values()) if placed else (),
         n_customers=int(counts.people.sum()),
         ledger={"in a stage": placed, "in none": nowhere, "all": placed + nowhere},
-        definition=_card(data, shown_window, _notes(data, columns.note, counts)),
+        definition=_card(data, days, _notes(data, columns.note, counts)),
     )
 
 
@@ -209,9 +218,9 @@ def _given(result: Any, stages: tuple[str, ...]) -> Lane:
         if cell.get("grade", MEASURED) not in GRADES:
             raise one_of(f"a grade of lane {result.lane!r}", cell["grade"], GRADES)
     nothing = {"text": "nothing is known", "grade": ASSUMED}
-    cells = [{"lines": (safe_text(cell["text"], 200),)} | cell for cell in (found.get(s, nothing) for s in stages)]
+    cells = [{"lines": (plain(cell["text"], 200),)} | cell for cell in (found.get(s, nothing) for s in stages)]
     return Lane(
-        name=safe_text(result.lane, 60),
+        name=plain(result.lane),
         cells=tuple(Cell(**{key: cell[key] for key in Cell._fields if key in cell}) for cell in cells),
     )
 

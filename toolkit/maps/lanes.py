@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -82,12 +83,16 @@ def shown(kind: str, value: float, low: float, high: float, locale: str) -> str:
     return "  ".join(filter(None, [show_number(value, kind, locale), show_interval(value, (low, high), kind, locale)]))
 
 
+def plain(text: str, limit: int = 60) -> str:
+    """Words from outside on one line; two spaces in a row are ours, they part a name from its number."""
+    return " ".join(safe_text(text, limit).split())
+
+
 def _rates(count, n, level: float = 0.95) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return count / np.where(n > 0, n, np.nan), *wilson(count, n, level)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Maker:
+class Maker(NamedTuple):
     """Makes the lanes of a map.
 
     Attributes:
@@ -109,13 +114,15 @@ class Maker:
         """Every lane that a study can fill, in the order of the map."""
         c, stages = self.counts, self.columns.stages
         everyone = np.repeat(c.people[:, None], len(stages), axis=1)
+        watched = partial(self._onward, "rate", c.matured, "nobody was watched long enough")
+        gone = partial(self._onward, "seconds", c.gone, "nobody goes on")
         made = [
             self._lane(DOES, "share of all customers", self._touchpoints),
             self._lane("channels", "share of all customers", self._channels),
             self._lane(VOLUME, "events, and per customer in the stage", self._volume),
             self._lane(REACH, "share of all customers", self._reach, "rate", c.reached, everyone),
-            self._lane(NEXT, f"to a later stage within {self.within}", self._following, "rate", c.gone, c.matured),
-            self._lane(WAIT, "median of those who go on", self._wait, "seconds", c.waits, len(stages)),
+            self._lane(NEXT, f"to a later stage within {self.within}", watched, "rate", c.gone, c.matured),
+            self._lane(WAIT, "median of those who go on", gone, "seconds", c.waits, len(stages)),
             self._lane(FEELING, "mean score, from −1 to +1", self._feeling, "score", c.felt / MILLIONTHS, c.answers),
             self._lane(PAINS, "worse than elsewhere", self._pains),
             self._lane(VOICES, "messages, rating, open", self._voices),
@@ -151,16 +158,15 @@ class Maker:
     def _channels(self, i: int) -> Cell:
         names, n = self.inventory.channels, self.counts.channels[i].tolist()
         met = [pair for pair in zip(names, n, strict=True) if pair[1] >= max(self.data.small_cells, 1)]
-        return (
-            self._widest(sorted(met, key=lambda pair: -pair[1])) if names else Cell(("none is known",), grade=ASSUMED)
-        )
+        met.sort(key=lambda pair: -pair[1])
+        return self._widest(met) if names else Cell(("none is known",), grade=ASSUMED)
 
     def _widest(self, met: list[tuple[str, int]]) -> Cell:
         """The names most customers met, each with their share of all; the cell's number is the first's."""
         everyone = int(self.counts.people.sum())
         if not met:
             return TOO_FEW
-        lines = [f"{safe_text(name, 60)}  {self._rate(n / everyone)}" for name, n in met[:MOST_NAMES]]
+        lines = [f"{plain(name)}  {self._rate(n / everyone)}" for name, n in met[:MOST_NAMES]]
         more = [f"and {len(met) - MOST_NAMES} more"] * (len(met) > MOST_NAMES)
         return Cell((*lines, *more), *map(float, _rates(np.int64(met[0][1]), np.int64(everyone))), met[0][1])
 
@@ -172,13 +178,7 @@ class Maker:
         n = int(self.counts.reached[:, i].sum())
         return Cell((shown("rate", *ends, self.data.locale), f"{self._count(n)} customers"), *ends, n)
 
-    def _following(self, i: int, *ends: float) -> Cell:
-        return self._onward(i, "rate", self.counts.matured, "nobody was watched long enough", ends)
-
-    def _wait(self, i: int, *ends: float) -> Cell:
-        return self._onward(i, "seconds", self.counts.gone, "nobody goes on", ends)
-
-    def _onward(self, i: int, kind: str, people: np.ndarray, without: str, ends: tuple[float, ...]) -> Cell:
+    def _onward(self, kind: str, people: np.ndarray, without: str, i: int, *ends: float) -> Cell:
         if i == len(self.columns.stages) - 1:
             return Cell(("the last stage",), grade="")
         n = int(people[:, i].sum())
@@ -204,13 +204,14 @@ class Maker:
     def _pains(self, i: int) -> Cell:
         """What goes wrong surely more often than elsewhere: of each kind, the worst touchpoint of the stage."""
         found, looked = [], False
+        stage_of = self.columns.elsewhere(self.data, "responses") | self.columns.at
         for what, names, (rate, low, high), n, enough, everywhere in self._troubles(i):
-            here = np.array([self.columns.at.get(name, "") == self.columns.stages[i] for name in names], bool)
+            here = np.array([stage_of[name] == self.columns.stages[i] for name in names], bool)
             looked |= bool((here & (n > 0)).any()) and everywhere > 0
             surely = np.where(here & enough, np.nan_to_num(low, nan=-1.0), -1.0)
             k = int(surely.argmax()) if len(surely) else 0
             if len(surely) and surely[k] > everywhere:
-                said = f"{safe_text(names[k], 60)}: {self._rate(rate[k])} {what}"
+                said = f"{plain(names[k])}: {self._rate(rate[k])} {what}"
                 found.append(Cell((said,), float(rate[k]), float(low[k]), float(high[k]), int(n[k])))
         if found:
             return found[0]._replace(lines=tuple(pain.lines[0] for pain in found))
@@ -221,21 +222,12 @@ class Maker:
         c, met, least = self.counts, self.inventory.counts, max(self.data.small_cells, 1)
         names, n = self.inventory.names, np.full(len(self.inventory.names), c.reached[:, i].sum())
         yield "meet a failure", names, _rates(np.minimum(c.failures, n), n), n, c.failures >= least, 0.0
-        asked, low = c.low
-        everywhere = low.sum() / max(asked.sum(), 1)
-        yield (
-            "score low",
-            self.data.vocabulary("touchpoint", "responses"),
-            _rates(low, asked),
-            asked,
-            low >= least,
-            everywhere,
-        )
+        (asked, low), about = c.low, self.data.vocabulary("touchpoint", "responses")
+        yield "score low", about, _rates(low, asked), asked, low >= least, low.sum() / max(asked.sum(), 1)
         own = np.isin(names, self.inventory.own)
         bounces, entries = met.bounces * own, met.entries * own
-        everywhere = bounces.sum() / max(entries.sum(), 1)
-        enough = met.beginners >= least
-        yield "leave at once", names, clustered_rate(bounces, entries), entries.sum(axis=0), enough, everywhere
+        n, enough, everywhere = entries.sum(axis=0), met.beginners >= least, bounces.sum() / max(entries.sum(), 1)
+        yield "leave at once", names, clustered_rate(bounces, entries), n, enough, everywhere
 
     def _ideas(self, i: int, cells: dict[str, Cell]) -> Cell:
         """What the numbers suggest, by rules: at most two lines."""
@@ -246,12 +238,12 @@ class Maker:
         if cells[VOICES].low > MOST_SILENT:
             found.append(f"answer the {self._count(c.voices[-1, i])} still waiting")
         if slow := [row for row in self._here(i) if row.get("load_seconds", 0) > SLOW]:
-            found.append(f"speed up {safe_text(max(slow, key=lambda row: row['load_seconds'])['touchpoint'], 60)}")
+            found.append(f"speed up {plain(max(slow, key=lambda row: row['load_seconds'])['touchpoint'])}")
         if feeling.low > everywhere:
             found.append("build on what feels good here")
         if feeling.grade == ASSUMED:
             found.append("ask how it feels")
-        pains = [line.partition(":")[0] for line in cells[PAINS].lines if cells[PAINS].value == cells[PAINS].value]
+        pains = [line.rpartition(": ")[0] for line in cells[PAINS].lines if cells[PAINS].value == cells[PAINS].value]
         found = [f"look into {pain}" for pain in pains] + found
         return Cell(tuple(found[:MOST_IDEAS]) or ("nothing stands out",), grade=INFERRED)
 

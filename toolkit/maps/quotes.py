@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import hashlib
 
-from toolkit.maps.lanes import ASSUMED, TOO_FEW, Cell, Lane
+from toolkit.maps.lanes import ASSUMED, TOO_FEW, Cell, Lane, plain
 from toolkit.maps.placing import LETTERS, Columns
 from toolkit.privacy import masked
-from toolkit.shown import safe_text
 from toolkit.study.data import Data
 
 SHORTEST, SHOWN = 15, 90  # characters of a text worth quoting, and of what is shown of it
@@ -39,4 +38,4 @@ def _cell(said: list[list[str]], least: int) -> Cell:
     if people < max(least, 1):
         return TOO_FEW if said else Cell(("nothing was written",), grade=ASSUMED)
     drawn = min((text for _, text in said), key=lambda text: hashlib.md5(text.encode("utf-8", "replace")).digest())
-    return Cell((f"“{safe_text(masked(drawn), SHOWN)}”",), n=people)
+    return Cell((f"“{plain(masked(drawn), SHOWN)}”",), n=people)
