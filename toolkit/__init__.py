@@ -25,6 +25,7 @@ _WHERE = {
     "funnels.rules": ("FunnelRules",),
     "funnels.funnel": ("funnel",),
     "funnels.convert": ("time_to_convert",),
+    "funnels.trend": ("funnel_trend",),
     "funnels.associations": ("associations",),
     "journeys.traps": ("check_traps",),
     "places.touchpoint_map": ("touchpoint_map",),

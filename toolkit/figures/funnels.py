@@ -5,12 +5,15 @@ from __future__ import annotations
 import numpy as np
 
 from toolkit.figures.marks import MOST_BARS, names_at, percent, short, whiskers
-from toolkit.figures.theme import INK, SERIES, colour
+from toolkit.figures.theme import COLUMN, INK, SERIES, colour
 from toolkit.funnels.convert import QUARTILES
-from toolkit.shown import show_number
+from toolkit.funnels.trend import WHOLE
+from toolkit.shown import show_cell, show_number
 
 TIMES = (1, 10, 60, 600, 3_600, 6 * 3_600, 86_400, 7 * 86_400, 30 * 86_400, 90 * 86_400, 365 * 86_400)  # seconds
 LOOKS = ("-", "--", "-.", ":")
+DAYS = {"day": 1, "week": 7, "month": 31}
+MOST_POINTS, MOST_NAMED = 120, 4
 
 
 def draw_funnel(result, ax) -> None:
@@ -114,3 +117,51 @@ def _quartiles(ax, curve, end: float, shade: str, locale: str) -> None:
             late = time.value**2 > np.prod(ax.get_xlim())
             place, look = ((time.low, (-8, 4)), "right") if late else ((time.high, (8, -4)), "left")
             ax.annotate(text, (place[0], share * end), xytext=place[1], textcoords="offset points", ha=look)
+
+
+def draw_funneltrend(result, ax) -> None:
+    """Conversion by period with intervals; hollow where not judged, a diamond where it differs; below, who entered."""
+    rows, locale, shade = result.rows(), result.definition.locale, colour("accent")
+    day, days = np.array([np.datetime64(row[result.key], "D") for row in rows]), DAYS[result.every]
+    rate, low, high = (np.array([row[f"conversion_rate{end}"] for row in rows]) for end in ("", "_low", "_high"))
+    whole, apart = (
+        np.array([row["observed"] == WHOLE for row in rows]),
+        np.array([bool(row["differs"]) for row in rows]),
+    )
+    ax.get_figure().set_size_inches(COLUMN, 4.6)
+    everyone = np.average(rate, weights=[row["n_matured"] for row in rows])
+    ax.axhline(everyone, color=colour("muted"), linewidth=1.2, zorder=1)
+    many = len(rows) > MOST_POINTS
+    for part in np.split(np.arange(len(day)), np.flatnonzero(np.diff(day).astype(int) > days) + 1):  # a gap has no line
+        ax.plot(day[part], rate[part], color=shade, linewidth=0.8 if many else 1.4, zorder=2)
+        if many:
+            ax.fill_between(day[part], low[part], high[part], color=shade, alpha=0.18, linewidth=0)
+    if not many:
+        ax.vlines(day, low, high, color=[colour("warning") if odd else f"{shade}80" for odd in apart], linewidth=1.4)
+    for kind, look in (
+        (whole & ~apart, {"color": shade, "s": 5 if many else 26}),
+        (~whole, {"facecolor": "white", "edgecolor": shade, "s": 20 if many else 40}),
+        (apart, {"color": colour("warning"), "marker": "D", "s": 48}),
+    ):
+        ax.scatter(day[kind], rate[kind], zorder=3, **look)
+    texts = [(day[-1], everyone, "all", -4)] + [
+        (day[i], rate[i], show_cell(rows[i], result.key, locale), 8) for i in np.flatnonzero(apart)[:MOST_NAMED]
+    ]
+    for x, y, text, aside in texts:
+        ax.annotate(text, (x, y), xytext=(aside, 4), textcoords="offset points", size=9.5)
+    _entered(ax, day, [row["n_entered"] for row in rows], days, locale)
+    ends = day[0] - np.timedelta64(days, "D"), day[-1] + np.timedelta64(days, "D")
+    ax.set(ylim=(0, None), ylabel=f"conversion by {result.every} of entry", xlim=ends)
+    ax.tick_params(axis="x", labelbottom=False)
+    percent(ax, locale, axis="y")
+
+
+def _entered(ax, day: np.ndarray, entered: list[int], days: int, locale: str) -> None:
+    """Who entered in each period, small below."""
+    small = ax.inset_axes([0, -0.27, 1, 0.2], sharex=ax)
+    small.bar(day, entered, width=0.8 * days, color=colour("control"))
+    small.set(ylabel="entered", xlabel="hollow: not judged (in part, or too young); diamond: differs from the others")
+    small.yaxis.set_major_formatter(lambda value, _: show_number(value, "count", locale))
+    small.locator_params(axis="y", nbins=2)
+    small.tick_params(axis="x", rotation=30)
+    small.grid(axis="x", visible=False)

@@ -17,7 +17,7 @@ DRAWN: dict[str, str] = {
     name: f"toolkit.figures.{room}:draw_{name.lower()}"
     for room, names in {
         "journeys": ("Transitions", "Touchpoints", "Sessions", "Sales", "Activity", "Division"),
-        "funnels": ("Funnel", "TimeToConvert",),
+        "funnels": ("Funnel", "TimeToConvert", "FunnelTrend"),
         "paths": ("Flow", "CommonPaths", "Exits", "Loops", "RepeatedContacts", "Handoffs", "DifferingPaths"),
         "credit": ("Attribution",),
         "places": ("TouchpointMap", "Omnichannel"),
