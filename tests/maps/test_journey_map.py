@@ -327,3 +327,14 @@ def test_a_lane_called_opportunities_stands_once_and_names_with_colons_stay_whol
     own = journey_map(till, lanes=[lane("opportunities", purchase={"text": "faster:  checkout"})])
     assert [found.name for found in own.lanes].count("opportunities") == 1
     assert own.cells("opportunities")["purchase"].lines == ("faster: checkout",)
+
+
+@pytest.mark.parametrize("waiting", [4, 5])
+def test_fewer_open_messages_than_may_be_shown_are_no_opportunity(waiting):
+    moments = ["2026-01-01"] * 12
+    rows = {"customer_id": range(12), "timestamp": moments, "touchpoint": ["chat"] * 12}
+    replied = [None] * waiting + ["2026-01-02"] * (12 - waiting)
+    messages = {**rows, "feedback_id": range(12), "source": "chat", "text": "hello", "first_reply_at": replied}
+    tables = {"events": pd.DataFrame(rows), "feedback": pd.DataFrame(messages)}
+    ideas = journey_map(tk.open_data(tables, tz="UTC", small_cells=5)).cells("opportunities")["service"].lines
+    assert ("answer the 5 still waiting" in ideas) == (waiting == 5)

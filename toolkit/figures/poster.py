@@ -17,7 +17,7 @@ WIDE, HIGH = 1191.0, 842.0  # points: A3 landscape
 EDGE, NAMES, INSET = 26.0, 108.0, 10.0  # margins, width of the lanes' names, room for a cell's mark
 BODY, SMALL, BIG, HEAD = 12.0, 10.2, 16.0, 13.5  # points of type
 LEAD, SPACE = 1.24, 12.0  # height of a line, as a part of its type; between lanes
-HEADER, CHEVRON, CURVE, BARS, ROW, FOOT = 66.0, 50.0, 104.0, 46.0, 78.0, 26.0  # heights
+HEADER, CHEVRON, CURVE, BARS, ROW, FOOT = 74.0, 50.0, 104.0, 46.0, 78.0, 26.0  # heights
 MOST_STAGES = 9
 SHADE, PALE = "#8d98a4", "#a9cbe3"
 MARKS = {
@@ -215,7 +215,7 @@ def _foot(sheet: Sheet, left_out: int) -> None:
 def draw_mapdifference(result, ax) -> None:
     """Draws the difference of two maps: to the right of each middle line where the first has more."""
     lanes = list(dict.fromkeys(row["lane"] for row in result.cells))
-    top, stages = EDGE + HEADER + 18, result.stages[:MOST_STAGES]
+    top, stages = EDGE + HEADER + 10, result.stages[:MOST_STAGES]
     sheet = Sheet(ax, stages, result.definition.locale, high=top + ROW * len(lanes) + FOOT + EDGE)
     names = (f"{sign} {name}" for sign, name in zip("+−", result.names, strict=True))
     sheet.begin([True] * len(stages), "Difference", *names)

@@ -235,7 +235,7 @@ class Maker(NamedTuple):
         everywhere = c.felt.sum() / MILLIONTHS / max(c.answers.sum(), 1)
         if feeling.high < everywhere:
             found.append("ask why it feels worse here")
-        if cells[VOICES].low > MOST_SILENT:
+        if cells[VOICES].low > MOST_SILENT and c.voices[-1, i] >= self.data.small_cells:
             found.append(f"answer the {self._count(c.voices[-1, i])} still waiting")
         if slow := [row for row in self._here(i) if row.get("load_seconds", 0) > SLOW]:
             found.append(f"speed up {plain(max(slow, key=lambda row: row['load_seconds'])['touchpoint'])}")
