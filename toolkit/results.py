@@ -96,6 +96,7 @@ class Result(ABC):
     __slots__ = ()
     columns: ClassVar[dict[str, str]] = {}
     shown_rows: ClassVar[int] = SHOWN_ROWS
+    aside: ClassVar[tuple[str, ...]] = ()  # keys that only to_frame() shows
 
     @abstractmethod
     def rows(self) -> list[dict]:
@@ -159,6 +160,7 @@ class _Table(NamedTuple):
         keys = dict.fromkeys(key for row in rows for key in row)
         merged = [key for key in keys if f"{key}_low" in keys and f"{key}_high" in keys]
         aside = {f"{key}{end}" for key in merged for end in ("_low", "_high")} | {f"{key}_kind" for key in keys}
+        aside |= set(result.aside)
         columns = [
             _Column(
                 header=safe_text(result.columns.get(key) or _header(key)),

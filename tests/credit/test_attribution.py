@@ -248,7 +248,11 @@ def test_the_result_reads_itself_aloud_and_is_never_causal(till):
         said[1].startswith("Rules credit retargeting with")
         and "the holdout that withheld it sees no difference" in said[1]
     )
-    assert "not causal" in said[-1] and "not causal" in result.note and "A holdout tells" in result.note
+    assert (
+        "not causal" in said[-1]
+        and "not causal" in result.definition.rules
+        and "A holdout tells" in result.definition.rules
+    )
     assert tk.show(result).png[1:4] == b"PNG"
     suggested = tk.attribution(till)
     assert "The experiment retargeting-holdout may have tested retargeting" in suggested.note

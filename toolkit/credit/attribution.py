@@ -78,7 +78,7 @@ def attribution(
     few = {label: FEW for label, n in zip(labels, counts.customers, strict=False) if n and label not in names}
     row_of = {word: few.get(labels[i], labels[i]) for word, i in zip(data.vocabulary(by), place, strict=False)}
     costs, unspent = _costs(data, by, row_of)
-    notes = [NOT_CAUSAL, CURE, *notes, *_guards(counts, credit[0, 0], data.locale), *gaps, *unspent]
+    notes = [*notes, *_guards(counts, credit[0, 0], data.locale), *gaps, *unspent]
     return Attribution(
         counts=counts,
         by=by,
@@ -196,6 +196,7 @@ def _card(
         denominator="all conversions, those without a touch included",
         rules=how.format(by=by, half_life=rules.half_life, ends=rules.ends)
         + "; markov: order 1, removal effect, solved exactly, over journeys that had the whole window since their last "
-        "touch, failed ones included. Intervals: 95 %, customers resampled in 1,024 groups, 1,000 times",
+        "touch, failed ones included. Intervals: 95 %, customers resampled in 1,024 groups, 1,000 times. "
+        f"{NOT_CAUSAL} {CURE}",
         notes=tuple(notes),
     )

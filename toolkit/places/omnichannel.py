@@ -241,7 +241,11 @@ class Stitching(Result):
     facts: dict[str, dict]
     definition: Definition
 
-    columns: ClassVar = {"several_share": "on two or more channels", "converted_rate": "converted"}
+    columns: ClassVar = {
+        "several_share": "on two or more channels",
+        "converted_rate": "converted",
+        "shared_share": "of several customers",
+    }
 
     def rows(self) -> list[dict]:
         """One row per rule: events given a customer, customers seen, share on several channels, share converted."""
@@ -250,6 +254,7 @@ class Stitching(Result):
             used = result.counts.used[0]
             n, converted = int(used.sum()), share_of(int(used[1].sum()), int(used.sum()))
             head, bounds = result.headline, converted.interval()
+            shared = share_of(self.facts[rule]["shared"], self.facts[rule]["devices"])
             rows.append(
                 {
                     "events without a customer": rule or "left out",
@@ -258,6 +263,8 @@ class Stitching(Result):
                 }
                 | {f"several{end}": head[f"found{end}"] for end in ("_share", "_share_low", "_share_high")}
                 | {"converted_rate": converted.rate, "converted_rate_low": bounds[0], "converted_rate_high": bounds[1]}
+                | {"n_devices": shared.n, "shared_share": shared.rate}
+                | dict(zip(("shared_share_low", "shared_share_high"), shared.interval()[:2], strict=True))
             )
         return rows
 

@@ -143,6 +143,7 @@ class TouchpointMap(Result):
         "felt_share": "satisfaction",
         "n_answers": "answers",
     }
+    aside: ClassVar = ("kind", "n_events", "n_journeys", "n_answers")
 
     def rows(self) -> list[dict]:
         """One row per touchpoint that enough customers met, widest reach first.
@@ -169,7 +170,7 @@ class TouchpointMap(Result):
         """Where in journeys that convert a touchpoint stands, where enough customers have one."""
         n, parts = int(self.counts.journeys[i]), self.counts.parts[:, i]
         if self.counts.customers[i] < max(self.small_cells, 1):
-            return {"n_journeys": 0, "opener_share": NAN[0], "closer_share": NAN[0], "part": ""}
+            return {"n_journeys": n, "opener_share": NAN[0], "closer_share": NAN[0], "part": ""}
         at, total = int(parts.argmax()), parts.sum()
         part = PARTS[at] if parts[at] > CLEAR * total else "any"
         return {"n_journeys": n, "opener_share": parts[0] / n, "closer_share": parts[2] / n, "part": part}
