@@ -9,9 +9,13 @@ import pytest
 
 import toolkit as tk
 from tests.journeys.made import MIN, study
+from tests.study.test_law import same
 from toolkit.errors import UsageError
 from toolkit.funnels import funnel as room
+from toolkit.funnels.funnel import count_funnel
+from toolkit.funnels.rules import search_for
 from toolkit.stats.clusters import clustered_rate
+from toolkit.study.engine import run
 
 ABC = ["a", "b", "c"]
 DAY = 24 * 60 * MIN
@@ -157,6 +161,19 @@ def test_too_many_groups_by_bucket_are_refused(shop, monkeypatch):
     assert tk.funnel(shop, ["cart", "purchase"], by="device").rows()
     with pytest.raises(UsageError, match=r"device has 3 values; a funnel by attempt takes 2 at most"):
         tk.funnel(shop, ["cart", "purchase"], by="device", rules=tk.FunnelRules(entry="every"))
+
+
+ALL = {"order": "strict", "entry": "every", "unit": "session", "exclude": ["chat"], "optional": ["cart"]}
+
+
+@pytest.mark.parametrize("partitions", [7, 1_024])
+@pytest.mark.parametrize("rules", [{}, ALL, {"order": "any", "ties": "file"}, {"entry": "every", "exclude": ["chat"]}])
+def test_any_number_of_partitions_gives_the_same_counts(shop, rules, partitions):
+    steps = ["product page", {"touchpoint": "checkout", "device": "mobile"}, "purchase"]
+    steps[1:1] = ["cart"] if "optional" in rules else []
+    search, _ = search_for(shop, steps, "2d", tk.FunnelRules(**rules))
+    whole, parts = (run(shop, count_funnel, search=search, by="device", partitions=n) for n in (1, partitions))
+    assert same(whole, parts) and whole.reached[:, -1].sum() > 0
 
 
 # said

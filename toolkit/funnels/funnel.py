@@ -185,7 +185,7 @@ def funnel(
         most = f"a funnel by {rules.counted} takes {MOST_CELLS // len(names) - 1:,} at most"
         raise UsageError(f"{by} has {len(words):,} values; {most}. Choose a coarser one.")
     other = replace(search, entry="first" if search.entry == "best" else "best")
-    asked = [search, other, *([replace(search, optional=())] if search.optional else [])]
+    asked = [search, other, *([replace(search, optional=())] if search.optional and by is None else [])]
     counts, others, *whole = (run(data, count_funnel, search=each, by=by) for each in asked)
     each = f" of each {rules.unit}" if search.entry == "every" else ""
     found = Funnel(

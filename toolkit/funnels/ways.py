@@ -58,9 +58,7 @@ def _best(table: JourneyTable, search: Search, low: np.ndarray) -> np.ndarray:
     """The entry of each unit whose ordered chain is deepest, then earliest done, then latest entered."""
     time, start = table.time, np.full(len(table.sizes), NOWHERE)
     entries = np.flatnonzero(table["entry"]).astype(np.int32)
-    before = [
-        (entries, entries)
-    ]  # rows of the steps that may have come just before, with the latest entry that got there
+    before = [(entries, entries)]  # rows of the steps that may come just before, and the latest entry that got there
     for step in range(len(search.steps)):
         reached = entries
         if step:
