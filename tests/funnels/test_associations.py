@@ -62,7 +62,7 @@ def test_six_journeys_are_counted_by_hand():
 def twin(journeys, asked, by_device, watch):
     """The counts, customer by customer: who met what, and who was alike."""
     window, period, until, steps = asked
-    people, met, alike, alike_met = Counter(), Counter(), Counter(), Counter()
+    people, met, after, alike, alike_met = (Counter() for _ in range(5))
     young = waited = 0
     for events in journeys:
         events = sorted((e for e in events if e[0] <= until), key=lambda e: e[0])
@@ -72,16 +72,19 @@ def twin(journeys, asked, by_device, watch):
         if (entry := entries[0]) > until - window:
             young += 1
             continue
-        at = entry
+        at, reached = entry, []
         for step in steps[1:]:
             at = next(
                 (t for t, word, _ in events if word == step and at is not None and at <= t <= entry + window), None
             )
+            reached.append(at)
         won, end = at is not None, entry + window if at is None else at
         waited += (end - entry) // 1000 if won else 0
         touches = [(t, d if by_device else w) for t, w, d in events if entry < t < end and w not in steps]
         people[won] += 1
         met.update((won, word) for word in {word for _, word in touches} - {None})
+        first = {word: time for time, word in reversed(touches) if word}
+        after.update((j, w) for j, at in enumerate(reached[:-1]) for w, t in first.items() if at is not None and t > at)
         for number, (time, _) in enumerate(touches, start=1):
             following = [n for n in LENGTHS if n > number]
             next_look = following[0] if following else 10**9
@@ -91,18 +94,19 @@ def twin(journeys, asked, by_device, watch):
             who = won and (watch == "window" or len(touches) < next_look), max(n for n in LENGTHS if n <= number), bin_
             alike[who] += 1
             alike_met.update((*who, word) for word in {word for _, word in touches[:number]} - {None})
-    return young, waited, people, met, alike, alike_met
+    return young, waited, people, met, after, alike, alike_met
 
 
 def counted(counts, words):
     """Counts in the form of the twin's."""
     people = Counter({bool(i): n for i, n in enumerate(counts.people.tolist()) if n})
     met = Counter({(bool(i), words[j]): n for (i, j), n in np.ndenumerate(counts.met) if n})
+    after = Counter({(j, words[i]): n for (j, i), n in np.ndenumerate(counts.after) if n})
     where = np.unravel_index(np.arange(counts.alike.shape[1]), (len(LENGTHS), len(TIMES) + 1))
     strata = [(LENGTHS[length], time) for length, time in zip(*where, strict=True)]
     alike = Counter({(bool(i), *strata[s]): n for (i, s), n in np.ndenumerate(counts.alike) if n})
     alike_met = {(bool(i), *strata[s], words[j]): n for (i, s, j), n in np.ndenumerate(counts.alike_met) if n}
-    return counts.young, counts.waited, people, met, alike, Counter(alike_met)
+    return counts.young, counts.waited, people, met, after, alike, Counter(alike_met)
 
 
 EVENT = st.tuples(st.integers(0, 60), st.sampled_from(WORDS), st.sampled_from(["desktop", "mobile", None]))
@@ -169,12 +173,25 @@ def test_the_funnels_own_steps_are_left_out_and_others_of_that_touchpoint_are_no
     assert {row["touchpoint"] for row in some} <= {"in", "x"}
 
 
+def test_what_is_met_only_after_a_step_says_so():
+    shop = {f"c{i}": walked("in", "y", "half", "x", "out" if i % 3 else "z") for i in range(30)}
+    shop |= {f"d{i}": walked("in", "x" if i < 1 else "z") for i in range(20)} | {"last": [(9 * DAY, "f")]}
+    rows = tk.associations(study(shop), ["in", "half", "out"], within="1d").rows()
+    assert {row["touchpoint"]: row["only_after"] for row in rows} == {"x": "", "y": "", "z": ""}
+    del shop["d0"]
+    rows = tk.associations(study(shop), ["in", "half", "out"], within="1d").rows()
+    assert {row["touchpoint"]: row["only_after"] for row in rows} == {"x": "half", "y": "", "z": ""}
+
+
 def test_words_that_few_met_or_few_did_not_are_hidden(till):
     limit = 60
     every, some = tk.associations(till), tk.associations(replace(till, small_cells=limit))
     n, people = {row["touchpoint"]: row["n_customers"] for row in every.rows()}, every.counts.people.sum()
     assert {row["touchpoint"] for row in some.rows()} == {w for w, k in n.items() if limit <= k <= people - limit}
     assert f"{len(n) - len(some.rows())} more are not shown" in some.definition.rules
+    shares = [(row["converting_share"], row["other_share"]) for row in some.rows()]
+    few = [min(k for k in some.counts.met[:, some.words.index(row["touchpoint"])]) < limit for row in some.rows()]
+    assert [bool(np.isnan(pair).any()) for pair in shares] == few and any(few) and not all(few)
     kept = [row for row in every.rows() if row["touchpoint"] in {r["touchpoint"] for r in some.rows()}]
     assert [row["odds_ratio"] for row in kept] == [row["odds_ratio"] for row in some.rows()]
 
@@ -258,7 +275,14 @@ def compared(world, watch="alike"):
     whole = replace(empty, tables={"events": JourneyTable(np.searchsorted(who[order], np.arange(n + 1)), columns)})
     steps = Search(tuple(Step("", (Condition("touchpoint", (c,)),)) for c in (0, 1)), WEEK * HOUR, "first", "favour")
     counts = count_associations(whole, search=steps, by="touchpoint", watch=watch, began=-(1 << 62))
-    asked = {"words": TOUCHED, "by": "touchpoint", "watch": watch, "window_seconds": WEEK * 3600, "small_cells": 5}
+    asked = {
+        "words": TOUCHED,
+        "by": "touchpoint",
+        "steps": ("in", "out"),
+        "watch": watch,
+        "window_seconds": WEEK * 3600,
+        "small_cells": 5,
+    }
     return Associations(counts=counts, **asked, definition=Definition(measure="")).rows()
 
 

@@ -105,6 +105,19 @@ def test_a_step_that_none_can_leave_out_fires_until_it_is_a_step_of_the_funnel()
     assert verdict("structural lift", tk.associations(shop, ["in", "cart", "out"])) == "silent"
 
 
+def test_what_only_those_met_who_got_far_fires_where_it_stands_out():
+    shop, rng = {}, np.random.default_rng(1)
+    for i in range(600):
+        cart, won = rng.random(2) < 0.5
+        seen = [(0, "in"), *[(60 * MIN * (j + 1), WORDS[rng.integers(5)]) for j in range(3)]]
+        seen += [(300 * MIN, "cart"), (301 * MIN, "offer" if i % 3 else "blog")] if cart else [(300 * MIN, "blog")]
+        shop[f"c{i}"] = [(t + 10 * DAY, word) for t, word in [*seen, *([(302 * MIN, "out")] if cart and won else [])]]
+    data = study(shop | EDGES)
+    assert verdict("structural lift", tk.associations(data, ["in", "cart", "out"])) == "fired"
+    both = {name: [(t, "cart" if word == "in" else word) for t, word in events] for name, events in shop.items()}
+    assert verdict("structural lift", tk.associations(study(both | EDGES), ["cart", "out"])) == "silent"
+
+
 def test_few_customers_fire_and_hidden_ones_are_silent():
     few = {f"c{i}": [(0, "a"), (MIN, "b")] for i in range(40)} | {f"d{i}": [(0, "rare")] for i in range(3)}
     assert verdict("small cells without n", tk.touchpoints(study(few, small_cells=0))) == "fired"
@@ -202,6 +215,7 @@ MEASURES = {  # of a study alone
     *("journey_map", "consistency"),
 }
 TRUE = {  # what does fire on the samples, and is so
+    ("associations", "structural lift"): "recommendations stand in the cart",
     ("whole_paths", "silent population cuts"): "a fifth of the sessions took paths of their own",
     ("attribution", "censoring at the edges"): "a month's lookback at the end of fourteen",
 }

@@ -11,7 +11,7 @@ import numpy as np
 from toolkit.errors import MissingData, UsageError, one_of
 from toolkit.funnels.met import AssociationCounts, count_associations
 from toolkit.funnels.rules import ENTRIES, TIES, FunnelRules, search_for
-from toolkit.journeys.traps import fired
+from toolkit.journeys.traps import ALL, fired
 from toolkit.results import Definition, Result
 from toolkit.schema import TABLES
 from toolkit.shown import show_interval, show_number
@@ -40,6 +40,7 @@ class Associations(Result):
         counts: what was counted.
         words: what may be met, in the order of the counts.
         by: the events column they come from.
+        steps: names of the funnel's steps.
         watch: how like is set against like.
         window_seconds: the funnel's window.
         small_cells: words that fewer customers met, or fewer did not, are left out of the rows.
@@ -49,6 +50,7 @@ class Associations(Result):
     counts: AssociationCounts
     words: tuple[str, ...]
     by: str
+    steps: tuple[str, ...]
     watch: str
     window_seconds: float
     small_cells: int
@@ -73,19 +75,15 @@ class Associations(Result):
         """One row per word, highest odds ratio first.
 
         Columns: customers who met it, the share of those who converted and of the others that did, odds ratio raw and
-        like for like, p of both adjusted over the words shown, and how to read the latter.
+        like for like, p of both adjusted over the words shown, how to read the latter, and the step of the funnel
+        before which it is not met.
         """
         counts, met, people = self.counts, self.counts.met[:, self.shown], self.counts.people[:, None]
         telling = (counts.alike > 0).all(axis=0)  # other strata have nobody to compare with
         alike, alike_met = counts.alike[:, telling, None], counts.alike_met[:, telling][..., self.shown]
         raw = odds_ratio(met[1], met.sum(axis=0), people[1], people.sum())
         like = pooled_odds(alike_met[1], alike_met.sum(axis=0), alike[1], alike.sum(axis=0))
-        shares = [
-            (met[who] / np.where(people[who], people[who], np.nan), *wilson(met[who], people[who])) for who in (1, 0)
-        ]
-        named = dict(
-            zip(("converting_share", "other_share", "raw_odds", "odds_ratio"), (*shares, raw, like), strict=True)
-        )
+        named = {"converting_share": self._share(1), "other_share": self._share(0), "raw_odds": raw, "odds_ratio": like}
         values = {f"{name}{end}": x for name, xs in named.items() for end, x in zip(ENDS, xs[:3], strict=True)}
         values |= {"p_raw": adjust(raw.p, "bh").p, "p_adjusted": adjust(like.p, "bh").p}
         rows = [
@@ -93,8 +91,17 @@ class Associations(Result):
             | {k: float(x[i]) for k, x in values.items()}
             for i, place in enumerate(self.shown)
         ]
-        rows = [row | {"reading": _reading(row["odds_ratio"], row["p_adjusted"])} for row in rows]
+        for place, row in zip(self.shown, rows, strict=True):
+            late = np.flatnonzero(counts.after[:, place] > ALL * row["n_customers"])
+            row["reading"] = _reading(row["odds_ratio"], row["p_adjusted"])
+            row["only_after"] = self.steps[late[-1] + 1] if len(late) else ""
         return sorted(rows, key=lambda row: (-np.nan_to_num(row["odds_ratio"], nan=-1), row[self.by]))
+
+    def _share(self, who: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Share of those who did (1) or did not (0) convert that met each word shown; few are not told."""
+        met, people = self.counts.met[who, self.shown], int(self.counts.people[who])
+        told = (people > 0) & ((met == 0) | (met >= self.small_cells))
+        return tuple(np.where(told, x, np.nan) for x in (met / max(people, 1), *wilson(met, np.full(len(met), people))))
 
     @property
     def family(self) -> int:
@@ -136,11 +143,11 @@ class Associations(Result):
         ]
 
     def _named(self, rows: list[dict]) -> str:
-        told, locale = [], self.definition.locale
+        told, more, locale = [], len(rows) - MOST_NAMED, self.definition.locale
         for row in rows[:MOST_NAMED]:
             band = show_interval(row["odds_ratio"], (row["odds_ratio_low"], row["odds_ratio_high"]), "number", locale)
             told.append(f"{row[self.by]} (odds ratio {show_number(row['odds_ratio'], 'number', locale)}, {band})")
-        return ", ".join(told) + (f" and {len(rows) - MOST_NAMED} others" if len(rows) > MOST_NAMED else "")
+        return ", ".join(told) + (f" and {more} other{'s' * (more > 1)}" if more > 0 else "")
 
 
 def _reading(ratio: float, p: float) -> str:
@@ -188,6 +195,7 @@ def associations(
         counts=run(data, count_associations, search=search, by=by, watch=watch, began=began),
         words=words,
         by=by,
+        steps=names,
         watch=watch,
         window_seconds=search.window / 1e6,
         small_cells=data.small_cells,

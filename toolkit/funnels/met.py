@@ -25,6 +25,7 @@ class AssociationCounts(Additive):
         early: entrants compared whose entry lies less than a window after the log's first event.
         people: 2 entrants compared: who did not convert, who did.
         met: 2 × v of these by what they met on the way.
+        after: steps between the first and the last × v of these who met it only once they had reached the step.
         waited: milliseconds from entry to conversion in all.
         alike: 2 × s customers with so many events on the way behind them: who did not convert before the next, who did.
         alike_met: 2 × s × v of these by what they had met.
@@ -35,6 +36,7 @@ class AssociationCounts(Additive):
     early: int
     people: np.ndarray
     met: np.ndarray
+    after: np.ndarray
     waited: int
     alike: np.ndarray
     alike_met: np.ndarray
@@ -74,6 +76,7 @@ def count_associations(part: Part, *, search: Search, by: str, watch: str, began
         early=int((compared & (start < began + search.window)).sum()),
         people=np.array([(compared & ~won).sum(), won.sum()]),
         met=np.bincount(code[first] + v * won[owner[first]], minlength=2 * v).reshape(2, v),
+        after=_after(table.time, rows[first], owner[first], code[first], found[:, 1:-1], v),
         waited=int((wait[won] // 1000).sum()),
         alike=alike,
         alike_met=alike_met,
@@ -86,6 +89,14 @@ def _first_met(owner: np.ndarray, code: np.ndarray, v: int) -> np.ndarray:
     word, event = np.divmod(key, max(len(owner), 1))
     first = np.sort(event[np.append(True, word[1:] != word[:-1])[: len(word)]])
     return first[code[first] >= 0]
+
+
+def _after(time: np.ndarray, event: np.ndarray, owner: np.ndarray, code: np.ndarray, found: np.ndarray, v: int):
+    """Steps × words: how many met the word first after the step."""
+    late = [
+        (found[owner, step] != NOWHERE) & (time[event] > time[found[owner, step]]) for step in range(found.shape[1])
+    ]
+    return np.array([np.bincount(code[some], minlength=v) for some in late], np.int64).reshape(-1, v)
 
 
 def _looks(owner: np.ndarray, passed: np.ndarray, won: np.ndarray, watch: str) -> tuple[np.ndarray, np.ndarray]:

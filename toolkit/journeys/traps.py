@@ -112,10 +112,19 @@ def leakage(result: Result, caption: str) -> str | None:
 
 
 def structure(result: Result, caption: str) -> str | None:
-    """Structural lift: what nobody can convert without seems to go with converting."""
+    """Structural lift: what nobody can convert without, or meets before a step, seems to go with converting."""
     rows = [row for row in _compared(result) if _name(row) not in getattr(result, "goal", ())]
     forced = [_name(row) for row in rows if row["converting_share"] > ALL and row["other_share"] < NOT_ALL]
-    return f"Nearly all who converted met {_listed(forced)}: is it a step that none can leave out?" if forced else None
+    told = [f"Nearly all who converted met {_listed(forced)}: is it a step that none can leave out?"] * bool(forced)
+    late = [
+        f"{_name(row)} (after {row['only_after']})"
+        for row in rows
+        if row.get("only_after") and row["p_adjusted"] < 0.05
+    ]
+    told += [f"Met only by who has got so far: {_listed(late)}. Their odds tell of the step before them, too."] * bool(
+        late
+    )
+    return " ".join(told) or None
 
 
 def small_cells(result: Result, caption: str) -> str | None:
