@@ -7,7 +7,7 @@ import pytest
 import toolkit as tk
 from tests.study.test_law import same
 from toolkit.errors import MissingData, UsageError
-from toolkit.stats.shares import newcombe
+from toolkit.stats.scores import score_interval
 from toolkit.study.engine import run
 
 
@@ -26,7 +26,7 @@ def test_who_bought_within_the_window_is_counted_by_hand():
     row = tk.holdout(study(exposures, purchases), "quiet", within="30d").rows()[0]
     assert (row["n_control"], row["n_treatment"]) == (5, 4)
     assert (row["control_rate"], row["treatment_rate"]) == (2 / 5, 2 / 4)
-    low, high = newcombe(2, 5, 2, 4)
+    low, high = score_interval(2, 5, 2, 4)
     assert (row["rate_diff_low"], row["rate_diff_high"]) == pytest.approx((float(low), float(high)))
 
 

@@ -11,7 +11,7 @@ from toolkit.counts import Additive
 from toolkit.errors import MissingData, one_of
 from toolkit.journeys.coverage import EXPORTS
 from toolkit.shown import show_number
-from toolkit.stats.shares import NEWCOMBE, ShareLift, compare_shares
+from toolkit.stats.shares import SCORE, ShareLift, compare_shares
 from toolkit.study.clock import duration
 from toolkit.study.data import Data
 from toolkit.study.engine import run
@@ -107,7 +107,7 @@ def holdout(
 
     Method:
         Customers first exposed in the period and watched for the whole window since; those given several variants
-        are left out. Newcombe's interval. The split is checked by chi-square against the plan, at 0.001.
+        are left out. The score interval. The split is checked by chi-square against the plan, at 0.001.
 
     Example:
         >>> import toolkit as tk
@@ -139,7 +139,7 @@ def holdout(
         population=f"customers first exposed in the period and watched for {within} since: {given} against {without}",
         window=f"{within} from the exposure, inclusive",
         denominator="customers of the variant",
-        rules=f"{', '.join(goal)} at or after the exposure; {NEWCOMBE}",
+        rules=f"{', '.join(goal)} at or after the exposure; {SCORE}",
         notes=_doubts(counts, list(planned.values()), data.locale),
     )
     lift = compare_shares(*groups[0], *groups[1], definition=card)

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import ClassVar, NamedTuple
 
 import numpy as np
 
 from toolkit.errors import UsageError
-from toolkit.results import Definition, Interval, Result, show_interval, show_number
-from toolkit.stats.checks import outside, whole
+from toolkit.results import Definition
+from toolkit.stats.checks import whole
+from toolkit.stats.effects import Effect
+from toolkit.stats.lifts import Lift
 
 WELCH = "treatment minus control; Welch's t (unequal variances); relative difference by Fieller's interval (1954)"
 
@@ -40,7 +41,7 @@ class Moments(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class MeanLift(Result):
+class MeanLift(Lift):
     """Two means and their difference, treatment minus control; made by `compare_means`.
 
     Args:
@@ -64,91 +65,24 @@ class MeanLift(Result):
         "mean_diff": "difference",
         "mean_rel": "relative",
     }
+    kinds: ClassVar = ("number", "diff")
 
     @property
-    def diff(self) -> float:
-        """Treatment minus control."""
-        return self.treatment.mean - self.control.mean
-
-    @property
-    def rel_diff(self) -> float:
-        """The difference as a share of the size of control's mean; NaN where it has no 95 % interval."""
-        return math.nan if math.isnan(self.rel_interval().low) else self.diff / abs(self.control.mean)
+    def effect(self) -> Effect:
+        """Welch's test of the two means."""
+        c, t = self.control, self.treatment
+        return Effect(c.mean, t.mean, c.n, t.n, c.error, t.error, c.n - 1, t.n - 1)
 
     @property
     def df(self) -> float:
         """Welch's degrees of freedom; NaN when there is no spread."""
-        control, treatment = self.control.error, self.treatment.error
-        if not control + treatment > 0:
-            return math.nan
-        part = control / (control + treatment)
-        return 1 / (part**2 / (self.control.n - 1) + (1 - part) ** 2 / (self.treatment.n - 1))
-
-    @property
-    def p(self) -> float:
-        """Two-sided p of Welch's test; NaN when there is no spread to judge by."""
-        from scipy.stats import t
-
-        return float(2 * t.sf(abs(self.diff) / self._error(), self.df)) if self.df > 0 else math.nan
-
-    def interval(self, level: float = 0.95) -> Interval:
-        """Welch's interval of the difference; NaN when there is no spread to judge by."""
-        margin = self._times(level) * self._error()
-        return Interval(self.diff - margin, self.diff + margin, level)
-
-    def rel_interval(self, level: float = 0.95) -> Interval:
-        """Fieller's interval of the relative difference; NaN when control's mean may be zero at this level."""
-        control, times = self.control.mean, self._times(level)
-        sure = control**2 - times**2 * self.control.error
-        if not sure > 0:
-            return Interval(math.nan, math.nan, level)
-        middle = control * self.diff + times**2 * self.control.error
-        root = times * math.sqrt(self.treatment.error * sure + self.control.error * self.treatment.mean**2)
-        low, high = (middle - root) / sure, (middle + root) / sure
-        return Interval(low, high, level) if control > 0 else Interval(-high, -low, level)
+        return float(self.effect.df)
 
     def rows(self) -> list[dict]:
         """One row: n and mean of both, mean_diff and mean_rel with their intervals, p."""
-        diff, rel = self.interval(), self.rel_interval()
-        return [
-            {
-                "n_control": self.control.n,
-                "n_treatment": self.treatment.n,
-                "control": self.control.mean,
-                "treatment": self.treatment.mean,
-                "mean_diff": self.diff,
-                "mean_diff_low": diff.low,
-                "mean_diff_high": diff.high,
-                "mean_rel": self.rel_diff,
-                "mean_rel_low": rel.low,
-                "mean_rel_high": rel.high,
-                "p": self.p,
-            }
-        ]
-
-    def say(self) -> list[str]:
-        """The difference with its interval and, where it is known, the relative one; or why it is unknown."""
-        if math.isnan(self.p):
-            return [self.note]
-        show = partial(show_number, locale=self.definition.locale)
-        between = partial(show_interval, locale=self.definition.locale)
-        said = [
-            f"{self.definition.measure}: {show(self.treatment.mean)} against {show(self.control.mean)} in control, "
-            f"a difference of {show(self.diff, 'diff')} (95 % interval "
-            f"{between(self.diff, self.interval(), 'diff')}; p {'' if self.p < 0.001 else '= '}{show(self.p, 'p')})."
-        ]
-        if math.isnan(self.rel_diff):
-            return said
-        rel = between(self.rel_diff, self.rel_interval(), "rel")
-        return [*said, f"Relative to control this is {show(self.rel_diff, 'rel')} (95 % interval {rel})."]
-
-    def _error(self) -> float:
-        return math.sqrt(self.control.error + self.treatment.error)
-
-    def _times(self, level: float) -> float:
-        from scipy.stats import t
-
-        return float(t.isf(outside(level) / 2, self.df))
+        groups = {"control": self.control, "treatment": self.treatment}
+        sizes = {f"n_{name}": group.n for name, group in groups.items()}
+        return [sizes | {name: group.mean for name, group in groups.items()} | self._differences("mean")]
 
 
 def compare_means(control, treatment, *, definition: Definition | None = None) -> MeanLift:
@@ -200,8 +134,4 @@ def _guards(lift: MeanLift) -> list[str]:
     groups = {"control": lift.control, "treatment": lift.treatment}
     if small := [f"{name} has {group.n}" for name, group in groups.items() if group.n < 2]:
         return [f"A mean needs two values for its spread, but {' and '.join(small)}, so nothing can be compared."]
-    if math.isnan(lift.p):
-        return ["All values within each group are the same, so there is no spread to judge the difference by."]
-    if math.isnan(lift.rel_interval().low):
-        return ["The mean of control cannot be told from zero, so no relative difference is reported."]
-    return []
+    return [reason] if (reason := str(lift.effect.reason)) else []

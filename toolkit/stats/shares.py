@@ -10,13 +10,14 @@ import numpy as np
 
 from toolkit.results import Definition, Interval, Result, show_interval, show_number
 from toolkit.stats.checks import counts_within, outside, whole
+from toolkit.stats.effects import FEW, ShareEffect
+from toolkit.stats.lifts import Lift
 
 WILSON = "Wilson's score interval (1927)"
-NEWCOMBE = (
-    "treatment minus control; Newcombe's interval (1998, method 10, from Wilson's score intervals); "
-    "p inverts it: p < 0.05 exactly when the 95 % interval leaves out 0"
+SCORE = (
+    "treatment minus control; score interval (Miettinen and Nurminen 1985), the relative one by the same statistic; "
+    "p < 0.05 exactly when either 95 % interval leaves out 0"
 )
-FEW = 5  # expected in a cell, below which a guard speaks
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,7 +70,7 @@ class Share(Result):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ShareLift(Result):
+class ShareLift(Lift):
     """Two shares and their difference, treatment minus control; made by `compare_shares`.
 
     Args:
@@ -93,55 +94,20 @@ class ShareLift(Result):
         "control_rate": "control",
         "treatment_rate": "treatment",
         "rate_diff": "difference",
+        "rate_rel": "relative",
     }
+    kinds: ClassVar = ("rate", "points")
 
     @property
-    def diff(self) -> float:
-        """Treatment minus control, −1 to 1; NaN when a group is empty."""
-        return self.treatment.rate - self.control.rate
-
-    @property
-    def p(self) -> float:
-        """The largest 1 − level whose interval still holds 0; NaN when a group is empty."""
-        return float(newcombe_p(*self._counts()))
-
-    def interval(self, level: float = 0.95) -> Interval:
-        """Newcombe's interval of the difference; NaN when a group is empty."""
-        low, high = newcombe(*self._counts(), level=level)
-        return Interval(float(low), float(high), level)
+    def effect(self) -> ShareEffect:
+        """The score statistic of the two shares."""
+        return ShareEffect(self.control.count, self.control.n, self.treatment.count, self.treatment.n)
 
     def rows(self) -> list[dict]:
-        """One row: n and rate of both, rate_diff with its interval, p."""
-        low, high, _ = self.interval()
-        return [
-            {
-                "n_control": self.control.n,
-                "n_treatment": self.treatment.n,
-                "control_rate": self.control.rate,
-                "treatment_rate": self.treatment.rate,
-                "rate_diff": self.diff,
-                "rate_diff_low": low,
-                "rate_diff_high": high,
-                "p": self.p,
-            }
-        ]
-
-    def say(self) -> list[str]:
-        """The difference with its interval, or why it is unknown."""
-        if math.isnan(self.diff):
-            return [self.note]
-        locale = self.definition.locale
-        control, treatment = (show_number(arm.rate, "rate", locale) for arm in (self.control, self.treatment))
-        diff = show_number(self.diff, "points", locale)
-        interval = show_interval(self.diff, self.interval(), "points", locale)
-        sign = "" if self.p < 0.001 else "= "
-        return [
-            f"{self.definition.measure}: {treatment} against {control} in control, a difference of {diff} "
-            f"(95 % interval {interval}; p {sign}{show_number(self.p, 'p', locale)})."
-        ]
-
-    def _counts(self) -> tuple[int, int, int, int]:
-        return self.control.count, self.control.n, self.treatment.count, self.treatment.n
+        """One row: n and rate of both, rate_diff and rate_rel with their intervals, p."""
+        groups = {"control": self.control, "treatment": self.treatment}
+        sizes = {f"n_{name}": group.n for name, group in groups.items()}
+        return [sizes | {f"{name}_rate": group.rate for name, group in groups.items()} | self._differences("rate")]
 
 
 def share_of(count: int, n: int, *, definition: Definition | None = None) -> Share:
@@ -186,19 +152,19 @@ def compare_shares(
         definition: what is counted; a plain card when left out.
 
     Returns:
-        The lift: `.diff`, `.interval(level)`, `.p`.
+        The lift: `.diff`, `.interval(level)`, `.rel_diff`, `.rel_interval(level)`, `.p`.
 
     Raises:
         UsageError: when a count is not a whole number from 0 to its n.
 
     Method:
-        Newcombe 1998, method 10 (doi:10.1002/(SICI)1097-0258(19980430)17:8<873::AID-SIM779>3.0.CO;2-I),
-        by statsmodels; p is found by inverting the interval, so the two never disagree.
+        Miettinen and Nurminen 1985 (doi:10.1002/sim.4780040211): the values that the score test does not reject, for
+        the difference and for the ratio, so that p < 0.05 exactly when either 95 % interval leaves out no difference.
 
     Example:
         >>> lift = compare_shares(48, 80, 56, 70)
         >>> round(lift.diff, 4), [round(bound, 4) for bound in lift.interval()[:2]], round(lift.p, 4)
-        (0.2, [0.0524, 0.3339], 0.0081)
+        (0.2, [0.0528, 0.3382], 0.0083)
     """
     control, treatment = share_of(control_count, control_n), share_of(treatment_count, treatment_n)
     card = definition or Definition(measure="Share")
@@ -206,10 +172,11 @@ def compare_shares(
     notes = [
         f"Nobody was counted in {name} (n is 0), so the difference is unknown." for name in arms if not arms[name].n
     ]
-    if not notes and _few(control, treatment):
-        notes = [f"Few in a group: fewer than {FEW} expected on one side, so the interval is rough."]
-    card = replace(card, rules=card.rules or NEWCOMBE, notes=(*card.notes, *notes))
-    return ShareLift(control=control, treatment=treatment, definition=card)
+    lift = ShareLift(control=control, treatment=treatment, definition=card)
+    if not notes:
+        few = f"Few in a group: fewer than {FEW} expected on one side, so the interval is rough."
+        notes = [few] * bool(lift.effect.few) + [str(lift.effect.reason)] * math.isnan(lift.rel_diff)
+    return replace(lift, definition=replace(card, rules=card.rules or SCORE, notes=(*card.notes, *notes)))
 
 
 def wilson(count, n, level: float = 0.95) -> tuple[np.ndarray, np.ndarray]:
@@ -291,8 +258,3 @@ def _newcombe(control_count, control_n, treatment_count, treatment_n, tails) -> 
     arms = treatment_count, treatment_n, control_count, control_n
     low, high = confint_proportions_2indep(*arms, compare="diff", method="newcomb", alpha=tails)
     return np.asarray(low), np.asarray(high)
-
-
-def _few(control: Share, treatment: Share) -> bool:
-    pooled = (control.count + treatment.count) / (control.n + treatment.n)
-    return min(control.n, treatment.n) * min(pooled, 1 - pooled) < FEW
