@@ -211,7 +211,16 @@ SAMPLES = ROOT / "data" / "samples" / "webshop"
 MEASURES = {  # of a study alone
     *("touchpoints", "sessions", "transitions", "sales", "activity", "identities", "allows", "funnel", "associations"),
     *("time_to_convert", "common_paths", "whole_paths", "flow", "exits", "loops", "repeated_contacts", "handoffs"),
-    *("cart_handoffs", "omnichannel", "stitching", "touchpoint_map", "vitals", "attribution", "pitfalls"),
+    *(
+        "cart_handoffs",
+        "omnichannel",
+        "stitching",
+        "touchpoint_map",
+        "vitals",
+        "attribution",
+        "pitfalls",
+        "funnel_trend",
+    ),
     *("journey_map", "consistency"),
 }
 TRUE = {  # what does fire on the samples, and is so

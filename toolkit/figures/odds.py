@@ -34,7 +34,8 @@ def draw_associations(result, ax) -> None:
             low, value, high = (np.clip(row[f"{key}{end}"], 1 / edge, edge) for end in ("_low", "", "_high"))
             mark, face, shade = MARKS[kind]
             ax.hlines(at, low, high, color=shade, linewidth=1.1 if kind == "raw" else 1.8)
-            ax.scatter(value, at, marker=mark, facecolor=face, edgecolor=shade, s=26 if kind == "raw" else 40, zorder=3)
+            size = 26 if kind == "raw" else 40
+            ax.scatter(value, at, marker=mark, facecolor=face, edgecolor=shade, s=size, zorder=3, clip_on=False)
         ax.text(1.02, y, show_number(row["n_customers"], "count", locale), **beside)
     ax.text(1.02, len(rows) - 0.25, "met by", color=SOFT, **beside)
     for kind, (mark, face, shade) in MARKS.items():

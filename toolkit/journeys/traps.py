@@ -39,7 +39,8 @@ def denominators(result: Result, caption: str) -> str | None:
     """Unnamed denominators: a rate whose whole the card does not name."""
     card, rows, nameless = result.definition, result.rows(), []
     told = f"{card.denominator} {card.rules}".lower()
-    alike = ":" not in card.denominator or all(_name(row).lower() in told for row in rows)  # one whole, or one a row
+    general = any(":" not in clause for clause in card.denominator.split(";"))
+    alike = general or all(_name(row).lower() in told for row in rows)  # one whole for all, or one for each row
     for key in dict.fromkeys(re.sub("_(low|high)$", "", key) for row in rows for key in row):
         *parts, kind = key.split("_")
         header = result.columns.get(key, " ".join(parts))
@@ -115,7 +116,10 @@ def structure(result: Result, caption: str) -> str | None:
     """Structural lift: what nobody can convert without, or meets before a step, seems to go with converting."""
     rows = [row for row in _compared(result) if _name(row) not in getattr(result, "goal", ())]
     forced = [_name(row) for row in rows if row["converting_share"] > ALL and row["other_share"] < NOT_ALL]
-    told = [f"Nearly all who converted met {_listed(forced)}: is it a step that none can leave out?"] * bool(forced)
+    told = [
+        f"Nearly all who converted met {_listed(forced)}: is it a step that none can leave out? Then name it among the "
+        "steps: as long as it is compared it pushes the others down."
+    ] * bool(forced)
     late = [
         f"{_name(row)} (after {row['only_after']})"
         for row in rows
