@@ -21,6 +21,7 @@ DRAWN: dict[str, str] = {
         "paths": ("Flow", "CommonPaths", "Exits", "Loops", "RepeatedContacts", "Handoffs", "DifferingPaths"),
         "credit": ("Attribution",),
         "places": ("TouchpointMap", "Omnichannel"),
+        "experiments": ("Plan",),
         "poster": ("JourneyMap", "MapDifference"),
         "odds": ("Associations",),
         "maps": ("Pitfalls", "Consistency"),

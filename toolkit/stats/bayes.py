@@ -6,6 +6,7 @@ import math
 from typing import NamedTuple
 
 import numpy as np
+from scipy.special import betaln, ndtr
 
 CAUTION = "This does not make up for looking several times."
 
@@ -71,8 +72,6 @@ def believe_lift(lift: float, se: float, prior_sd: float = 0.1) -> Belief:
         >>> round(belief.chance, 3), round(belief.gain, 4), round(belief.loss, 4)
         (0.945, 0.0465, 0.0007)
     """
-    from scipy.special import ndtr
-
     kept = prior_sd**2 / (prior_sd**2 + se**2)
     mean, sd = lift * kept, se * math.sqrt(kept)
     density, chance = sd * math.exp(-((mean / sd) ** 2) / 2) / math.sqrt(2 * math.pi), float(ndtr(mean / sd))
@@ -82,7 +81,5 @@ def believe_lift(lift: float, se: float, prior_sd: float = 0.1) -> Belief:
 
 def _wins(a_c: int, b_c: int, a_t: int, b_t: int) -> float:
     """The chance that a Beta(a_t, b_t) exceeds a Beta(a_c, b_c)."""
-    from scipy.special import betaln
-
     i = np.arange(a_t)
     return float(np.exp(betaln(a_c + i, b_c + b_t) - np.log(b_t + i) - betaln(1 + i, b_t) - betaln(a_c, b_c)).sum())

@@ -5,6 +5,10 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 
+from scipy.optimize import brentq
+from scipy.special import ndtr, ndtri
+from scipy.stats import nct, t
+
 from toolkit.errors import UsageError
 from toolkit.stats.checks import outside
 
@@ -51,9 +55,6 @@ class Comparison:
 
     def power(self, n: float, rel: float) -> float:
         """The chance to see a relative difference with n customers in control, 0–1."""
-        from scipy.special import ndtr, ndtri
-        from scipy.stats import nct, t
-
         n, tail, ratio = n / self.factor, outside(self.level) / (1 if self.null else 2), 1 + self.null
         apart = (rel - self.null) * self.mean * (1 if (-self.null or rel) > 0 else -1)
         if not self.sd:
@@ -92,8 +93,6 @@ class Comparison:
 
 def _root(gap, low: float, high: float) -> float:
     """Where a rising function crosses 0, searched by size; NaN where it stays below."""
-    from scipy.optimize import brentq
-
     if gap(low) >= 0 or gap(high) < 0:
         return low if gap(low) >= 0 else math.nan
     return math.exp(brentq(lambda x: gap(math.exp(x)), math.log(low), math.log(high), xtol=1e-13))

@@ -7,6 +7,8 @@ from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
+from scipy.optimize import brentq
+from scipy.special import ndtr, ndtri
 
 from toolkit.stats.checks import outside
 
@@ -30,8 +32,6 @@ def spend(fraction, level: float = 0.95) -> np.ndarray:
         >>> spend([0.2, 0.6, 1.0, 1.3]).round(5)
         array([0.     , 0.00762, 0.05   , 0.05   ])
     """
-    from scipy.special import ndtr, ndtri
-
     return 4 * ndtr(ndtri(outside(level) / 4) / np.sqrt(np.clip(fraction, None, 1)))
 
 
@@ -54,20 +54,14 @@ def obf_boundaries(fractions, level: float = 0.95) -> np.ndarray:
         >>> obf_boundaries([0.2, 0.4, 0.6, 0.8, 1.0]).round(3).tolist()
         [4.877, 3.357, 2.68, 2.29, 2.031]
     """
-    from scipy.optimize import brentq
-
-    found, walk, spent = [], _Walk.begin(), 0.0
+    found, walk, spent, crit = [], _Walk(), 0.0, math.inf
     for fraction in np.maximum.accumulate(np.asarray(fractions, float)):
         if fraction - walk.at > SAME:
-            due = float(spend(fraction, level)) - spent
-            crit = math.inf
+            due, crit = float(spend(fraction, level)) - spent, math.inf
             if due > max(walk.crossing(fraction, FAR), 1e-15):
-                crit = brentq(lambda c, w=walk, t=fraction, due=due: w.crossing(t, c) - due, 0, FAR)
-                spent += due
-            found.append(crit)
+                crit, spent = brentq(lambda c, w=walk, t=fraction, due=due: w.crossing(t, c) - due, 0, FAR), spent + due
             walk = walk.to(fraction, crit)
-        else:
-            found.append(found[-1])
+        found.append(crit)
     return np.array(found)
 
 
@@ -85,7 +79,6 @@ def repeated_p(z: float, fractions) -> float:
         >>> round(repeated_p(2.290, [0.2, 0.4, 0.6, 0.8]), 3)
         0.05
     """
-    from scipy.optimize import brentq
 
     def gap(log_p: float) -> float:
         return abs(z) - min(obf_boundaries(fractions, 1 - math.exp(log_p))[-1], 99.0)
@@ -106,7 +99,7 @@ def chance_to_cross(crits, fractions, drift: float = 0.0) -> np.ndarray:
         >>> chance_to_cross([2.413] * 5, [0.2, 0.4, 0.6, 0.8, 1.0])[-1].round(3)
         np.float64(0.05)
     """
-    walk, crossed = _Walk.begin(drift), []
+    walk, crossed = _Walk(drift), []
     for crit, fraction in zip(crits, fractions, strict=True):
         crossed.append(walk.crossing(fraction, crit))
         walk = walk.to(fraction, crit)
@@ -126,9 +119,6 @@ def inflation(looks: int, level: float = 0.95, power: float = 0.8) -> float:
         >>> round(inflation(5), 3), round(inflation(5, power=0.9), 3)
         (1.025, 1.023)
     """
-    from scipy.optimize import brentq
-    from scipy.special import ndtri
-
     if looks == 1:
         return 1.0
     once = ndtri(1 - outside(level) / 2) + ndtri(power)
@@ -184,19 +174,13 @@ def _rho(planned_n: float, level: float) -> float:
 class _Walk(NamedTuple):
     """Where a sum of independent increments may be that has not crossed yet."""
 
-    at: float
-    places: np.ndarray
-    chances: np.ndarray
-    drift: float
-
-    @classmethod
-    def begin(cls, drift: float = 0.0) -> _Walk:
-        return cls(0.0, np.zeros(1), np.ones(1), drift)
+    drift: float = 0.0
+    at: float = 0.0
+    places: np.ndarray = np.zeros(1)
+    chances: np.ndarray = np.ones(1)
 
     def crossing(self, fraction: float, crit: float) -> float:
         """The chance to lie beyond the critical value at the next look."""
-        from scipy.special import ndtr
-
         step, edge = fraction - self.at, crit * math.sqrt(fraction)
         mean, width = self.places + self.drift * step, math.sqrt(step)
         return float(self.chances @ (ndtr((mean - edge) / width) + ndtr((-mean - edge) / width)))
@@ -208,7 +192,7 @@ class _Walk(NamedTuple):
         edge = min(crit * math.sqrt(fraction), FAR * math.sqrt(fraction) + abs(self.drift) * fraction)
         apart = edge * nodes[:, None] - self.places - self.drift * step
         density = np.exp(-(apart**2) / (2 * step)) @ self.chances / math.sqrt(2 * math.pi * step)
-        return _Walk(fraction, edge * nodes, edge * weights * density, self.drift)
+        return _Walk(self.drift, fraction, edge * nodes, edge * weights * density)
 
 
 @lru_cache(maxsize=1)

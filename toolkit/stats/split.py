@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
+from scipy.special import gammaln
+from scipy.stats import binomtest, chisquare
 
 from toolkit.errors import UsageError
 
@@ -28,8 +30,6 @@ def srm_p(observed, weights) -> np.ndarray:
         >>> srm_p([[821_588, 815_482], [0, 0]], [1, 1]).round(7)
         array([1.8e-06,     nan])
     """
-    from scipy.stats import binomtest, chisquare
-
     observed, share = np.asarray(observed, np.int64), _shares(weights)
     n = observed.sum(axis=-1, keepdims=True)
     with np.errstate(invalid="ignore"):
@@ -59,8 +59,6 @@ def sequential_srm(counts, weights, concentration: float = 10_000) -> np.ndarray
         >>> sequential_srm([[520, 480], [5_200, 4_800]], [1, 1]).round(3)
         array([0.975, 0.014])
     """
-    from scipy.special import gammaln
-
     seen, share = np.cumsum(np.asarray(counts, float), axis=0), _shares(weights)
     before = concentration * share
     gained = gammaln(before + seen) - gammaln(before)

@@ -1,0 +1,1 @@
+"""Experiments: the plan, the guards, the read-out, the verdict."""
