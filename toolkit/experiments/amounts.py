@@ -79,18 +79,32 @@ def amount_of(data: Data, what: What) -> Amount:
     return Amount(table, column=column, minor=minor, currency=currencies.index(currency) if currency else -1)
 
 
-def amounts(part: Part, amount: Amount, since: np.ndarray, until: np.ndarray) -> np.ndarray:
-    """How much each customer did in a time of their own; purchases are orders neither cancelled nor paid back.
+class Rows(NamedTuple):
+    """The rows that a metric counts or adds up.
 
     Args:
-        part: some customers.
-        amount: what is counted or added up.
-        since: first moment of each customer, UTC µs.
-        until: last moment; before `since` = none.
-
-    Returns:
-        float64, one per customer; 0 where there is nothing.
+        customers: how many customers there are.
+        owner: position of each row's customer.
+        time: its moment, UTC µs.
+        values: what is added up, in minor units; None = rows are counted.
+        minor: minor units in a unit.
     """
+
+    customers: int
+    owner: np.ndarray
+    time: np.ndarray
+    values: np.ndarray | None
+    minor: int
+
+    def within(self, since: np.ndarray, until: np.ndarray) -> np.ndarray:
+        """How much each customer did from a first to a last moment of their own (UTC µs): float64, 0 where nothing."""
+        inside = (self.time >= since[self.owner]) & (self.time <= until[self.owner])
+        weights = None if self.values is None else self.values[inside]
+        return np.bincount(self.owner[inside], weights, minlength=self.customers) / self.minor
+
+
+def rows_of(part: Part, amount: Amount) -> Rows:
+    """Finds what a metric counts or adds up; purchases are orders neither cancelled nor paid back."""
     table = part.tables[amount.table]
     use = np.ones(len(table), bool)
     if amount.sessions:
@@ -106,10 +120,7 @@ def amounts(part: Part, amount: Amount, since: np.ndarray, until: np.ndarray) ->
         values = table[amount.column]
         use &= (values != UNKNOWN) & ~np.isnan(values)
     rows = np.flatnonzero(use)
-    owner, time = table.customer[rows], table.time[rows]
-    inside = (time >= since[owner]) & (time <= until[owner])
-    weights = values[rows[inside]] if amount.column else None
-    return np.bincount(owner[inside], weights, minlength=len(part)) / amount.minor
+    return Rows(len(part), table.customer[rows], table.time[rows], values[rows] if amount.column else None, amount.minor)
 
 
 class Asked(NamedTuple):
@@ -146,5 +157,6 @@ def variables(part: Part, asked: Asked, since: np.ndarray) -> np.ndarray:
         since: moment of each customer's exposure, UTC µs; `NEVER` = none.
     """
     times = [(since, since + asked.window)] + [(since - asked.window, since - 1)] * bool(asked.metric.covariate)
-    columns = [amounts(part, amount, *time) for time in times for amount in asked.found]
+    rows = [rows_of(part, amount) for amount in asked.found]
+    columns = [found.within(*time) for time in times for found in rows]
     return np.column_stack([column > 0 if asked.metric.kind == "share" else column for column in columns]).astype(float)
