@@ -11,7 +11,7 @@ from toolkit.funnels.chains import chains, step_rows
 from toolkit.funnels.funnel import count_funnel
 
 TOUCHPOINTS, DEVICES = ("a", "b", "c", "d"), ("desktop", "mobile")
-MANY = 1_500
+MANY = 800
 
 FUNNELS = {
     "two steps": (("a",), ("b",)),
