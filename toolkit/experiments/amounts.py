@@ -120,7 +120,8 @@ def rows_of(part: Part, amount: Amount) -> Rows:
         values = table[amount.column]
         use &= (values != UNKNOWN) & ~np.isnan(values)
     rows = np.flatnonzero(use)
-    return Rows(len(part), table.customer[rows], table.time[rows], values[rows] if amount.column else None, amount.minor)
+    values = values[rows] if amount.column else None
+    return Rows(len(part), table.customer[rows], table.time[rows], values, amount.minor)
 
 
 class Asked(NamedTuple):
