@@ -2,7 +2,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from scipy.optimize import brentq
 from scipy.stats import norm
@@ -127,6 +127,7 @@ def test_newcombe_is_wilson_squared_and_added(control, treatment, z):
     assert tuple(found) == pytest.approx(expected, abs=1e-8)
 
 
+@settings(max_examples=25)
 @given(arms, arms)
 def test_newcombes_p_is_where_brent_finds_the_interval_touching_zero(control, treatment):
     diff = treatment[0] / treatment[1] - control[0] / control[1]
@@ -163,7 +164,7 @@ def test_newcombes_p_and_interval_never_disagree(control, treatment, level):
 def test_swapping_the_arms_mirrors_the_lift(control, treatment):
     one, other = compare_shares(*control, *treatment), compare_shares(*treatment, *control)
     assert one.diff == -other.diff
-    assert tuple(one.interval()[:2]) == pytest.approx((-other.interval().high, -other.interval().low), abs=1e-12)
+    assert tuple(one.interval()[:2]) == pytest.approx((-other.interval().high, -other.interval().low), abs=1e-9)
     assert one.p == pytest.approx(other.p, rel=1e-6)
 
 
