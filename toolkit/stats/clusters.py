@@ -48,7 +48,7 @@ def effective(count, n) -> tuple[np.ndarray, np.ndarray]:
 
     Example:
         >>> [round(float(value[0]), 2) for value in effective([[8], [0], [1]], [[8], [9], [10]])]
-        [0.33, 2.16]
+        [0.33, 2.52]
     """
     count, n = np.asarray(count, float), np.asarray(n, float)
     total, filled = n.sum(axis=0), (n > 0).sum(axis=0)
