@@ -20,14 +20,14 @@ FLOORS = {
             ("loaders", "simulate"),
             ("journeys",),
             ("funnels", "paths", "credit"),
-            ("places", "maps", "experiments", "cohorts", "personas", "feedback"),
+            ("places", "maps", "pitfall", "experiments", "cohorts", "personas", "feedback"),
             ("figures",),
             ("explore", "reports"),
         ]
     )
     for room in rooms
 }
-TOPICS = ("funnels", "paths", "credit", "places", "maps", "experiments", "cohorts", "personas", "feedback")
+TOPICS = ("funnels", "paths", "credit", "places", "maps", "pitfall", "experiments", "cohorts", "personas", "feedback")
 
 MANY_ARGUMENTS = {  # where more than five arguments are right, and why
     "open_data": "the study's settings, said once and then kept",

@@ -40,8 +40,8 @@ SECRET = "geheim"  # part of every id and of everything a customer wrote
 NAME = "shop <img src=x onerror=canary()> {{7*7}} $x$"
 WITH_WORDS = {  # tables on the pages whose cells are text from the data
     "01-data": {"Tables and findings", "Customers by consent", "Sales"},
-    "03-touchpoints": {"Touchpoints", "Stages", "Transitions"},
-    "04-conversion": {"Funnel", "Funnel by device"},
+    "03-touchpoints": {"Touchpoint map", "Stages"},
+    "04-conversion": {"Funnel", "Funnel by device", "What goes with converting"},
 }
 SEEN = """() => ({
     ran: window.ran || 0,

@@ -23,6 +23,7 @@ _KINDS = tuple(  # first match wins; the whole key, without _low and _high
         (r"(.*_)?(rate|share)", "rate"),
         (r"(.*_)?rel", "rel"),
         (r"(.*_)?diff", "diff"),
+        (r"(.*_)?(odds|ratio)", "ratio"),
         (r"(.*_)?days", "days"),
         (r"(.*_)?seconds", "seconds"),
         (r"(.*_)?money", "money"),
@@ -41,8 +42,8 @@ def show_number(value: float | None, kind: str = "number", locale: str = "en") -
 
     Args:
         value: a rate is 0–1; None and NaN are unknown.
-        kind: rate, points (a difference of rates), rel (a relative difference), diff, count, money, days,
-            seconds, p or number.
+        kind: rate, points (a difference of rates), rel (a relative difference), diff, count, money, ratio,
+            days, seconds, p or number.
         locale: a language, such as "da" or "en_GB".
 
     Returns:
@@ -167,6 +168,8 @@ class _Form(NamedTuple):
         if kind in ("rate", "points", "rel"):
             unit = " %-points" if kind == "points" else " %"
             return cls(100, _decimals(100 * size), unit, signed=kind != "rate")
+        if kind == "ratio":
+            return cls(1, _decimals(size))
         if kind in ("days", "seconds"):
             return cls._duration(size, 86_400 if kind == "days" else 1)
         if kind in ("count", "money", "p"):

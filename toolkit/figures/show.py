@@ -22,9 +22,9 @@ DRAWN: dict[str, str] = {
         "credit": ("Attribution",),
         "places": ("TouchpointMap", "Omnichannel"),
         "experiments": ("Plan",),
-        "poster": ("JourneyMap", "MapDifference"),
         "odds": ("Associations",),
-        "maps": ("Pitfalls", "Consistency"),
+        "maps": ("JourneyMap", "MapDifference"),
+        "pitfall": ("Pitfalls", "Consistency"),
     }.items()
     for name in names
 }  # result's type name: "module:function(result, ax)", imported when first drawn

@@ -1,1 +1,1 @@
-"""The whole journey on one sheet: the journey map, and the pitfalls on the way."""
+"""The whole journey on one sheet: stages and lanes, drawn, compared, and as text."""

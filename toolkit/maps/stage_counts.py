@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from toolkit.counts import Additive, Tally, by_bucket, distinct_per_key
-from toolkit.maps.consistency import of_scale
+from toolkit.journeys.scales import share_of_scale
 from toolkit.study.sort import UNKNOWN
 from toolkit.study.table import JourneyTable, Part
 
@@ -140,7 +140,7 @@ def _answers(part: Part, stage: np.ndarray, size: int, placed: np.ndarray, windo
             "off": 0,
         }
     rows, found, own = _attached(part, "responses", stage, placed, window)
-    share, about = of_scale(part), np.where(found >= 0, _column(rows, "touchpoint", -1), -1).astype(np.int64)
+    share, about = share_of_scale(part), np.where(found >= 0, _column(rows, "touchpoint", -1), -1).astype(np.int64)
     felt = np.rint(np.nan_to_num(2 * share - 1) * MILLIONTHS).astype(np.int64)
     here, named = (np.flatnonzero(~np.isnan(share) & (place >= 0)) for place in (found, about))
     at, owner, sad = found[here], rows.customer, named[felt[named] < 0]

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from toolkit.counts import Additive, Tally, by_bucket
+from toolkit.journeys.scales import share_of_scale
 from toolkit.journeys.sessions import session_starts
 from toolkit.study.clock import DAY
 from toolkit.study.sort import UNKNOWN
-from toolkit.study.table import JourneyTable, Part
+from toolkit.study.table import Part
 
 WEEK = 7 * DAY
 NONE = np.zeros(0, np.int64)
@@ -166,19 +167,9 @@ def _responses(part: Part, ask: Asked) -> tuple[np.ndarray, np.ndarray, np.ndarr
     if ask.column == "nps":
         score = 100.0 * ((score >= 9).astype(float) - (score <= 6))
     elif ask.column == "csat":
-        score = np.where(np.isnan(score), np.nan, score >= _upper(part, table, rows))
+        share = share_of_scale(part)[rows]
+        score = np.where(np.isnan(share), np.nan, share >= 0.75)
     return table.customer[rows], score, np.ones(len(score), bool)
-
-
-def _upper(part: Part, table: JourneyTable, rows: np.ndarray) -> np.ndarray:
-    """Where the upper quarter of each answer's scale begins; at 4, as on 1–5, where none is named."""
-    starts = [low + 0.75 * (high - low) for low, high in map(_ends, part.words("scale", "responses"))]
-    return np.array([*starts, 4.0])[table["scale"][rows]] if "scale" in table else np.full(rows.sum(), 4.0)
-
-
-def _ends(scale: str) -> tuple[float, float]:
-    low, _, high = scale.partition("-")
-    return (float(low), float(high)) if low.isdecimal() and high.isdecimal() else (1.0, 5.0)
 
 
 def _orders(part: Part, ask: Asked) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

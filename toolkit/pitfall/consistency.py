@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar, NamedTuple
@@ -12,8 +11,9 @@ import numpy as np
 from toolkit.counts import Additive
 from toolkit.errors import MissingData, one_of
 from toolkit.journeys.coverage import EXPORTS
-from toolkit.maps.cells import Cells, Gaps, gaps, placed
-from toolkit.maps.visits import FINISHED, LEFT, Asked, outcomes
+from toolkit.journeys.scales import SCALES, share_of_scale
+from toolkit.pitfall.cells import Cells, Gaps, gaps, placed
+from toolkit.pitfall.visits import FINISHED, LEFT, Asked, outcomes
 from toolkit.results import Definition, Result
 from toolkit.shown import show_interval, show_number
 from toolkit.stats.many import adjust
@@ -21,7 +21,6 @@ from toolkit.study.data import Data
 from toolkit.study.engine import run
 from toolkit.study.table import Part
 
-SCALES = {"csat": (1, 5), "ces": (1, 7), "nps": (0, 10)}
 MEASURES = (*SCALES, FINISHED, LEFT)
 TABLES = ("events", "responses")
 MOST = 40  # channels of a table; of more, the ten most common
@@ -64,20 +63,6 @@ class ConsistencyCounts(Additive):
     unknown: np.ndarray
 
 
-def of_scale(part: Part) -> np.ndarray:
-    """Each answer as a share of its scale, 0–1; NaN for an instrument or a score that fits none."""
-    table = part.tables["responses"]
-    ends = np.full((len(table), 2), np.nan)
-    for i, word in enumerate(part.words("instrument", "responses")):
-        ends[table["instrument"] == i] = SCALES.get(word, (np.nan, np.nan))
-    for i, word in enumerate(part.words("scale", "responses")):
-        if found := re.fullmatch(r"\s*(\d+)\s*[-–]\s*(\d+)\s*", word):
-            ends[table["scale"] == i] = [float(end) for end in found.groups()]
-    width = ends[:, 1] - ends[:, 0]
-    share = (table["score"] - ends[:, 0]) / np.where(width > 0, width, np.nan)
-    return np.where((share >= 0) & (share <= 1), share, np.nan)
-
-
 def count_consistency(part: Part, *, asked: Asked, alike: Alike) -> ConsistencyCounts:
     """Counts answers and visits of the period by channel, within families of touchpoints."""
     found = [np.zeros((0, 5))]
@@ -101,7 +86,7 @@ def _units(part: Part, asked: Asked) -> Iterator[tuple[str, np.ndarray, np.ndarr
             yield "events", rows, MEASURES.index(name), did
     if "responses" in part.tables:
         measure = placed(part, "responses", "instrument", {word: MEASURES.index(word) for word in SCALES})
-        value = of_scale(part)
+        value = share_of_scale(part)
         rows = np.flatnonzero(part.anchored(part.tables["responses"].time) & (measure >= 0) & ~np.isnan(value))
         yield "responses", rows, measure[rows], value[rows]
 

@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from toolkit.intake.purchases import FROM_ORDER
-from toolkit.maps.cells import Cells, placed
-from toolkit.maps.consistency import of_scale
-from toolkit.maps.visits import FINISHED, LEFT, WAITED, Asked, outcomes
+from toolkit.journeys.scales import share_of_scale
+from toolkit.pitfall.cells import Cells, placed
+from toolkit.pitfall.visits import FINISHED, LEFT, WAITED, Asked, outcomes
 from toolkit.study.clock import DAY
 from toolkit.study.table import Part
 
@@ -75,7 +75,7 @@ def count_voices(part: Part, *, about: Mapping[str, int]) -> Cells:
     for name in ("feedback", "responses"):
         if name in part.tables:
             table = part.tables[name]
-            low = of_scale(part) < 0.5 if name == "responses" else True
+            low = share_of_scale(part) < 0.5 if name == "responses" else True
             rows = np.flatnonzero(part.anchored(table.time))
             place = np.where(low, placed(part, name, "touchpoint", about), -1)[rows]
             owner = table.customer[rows].astype(np.int64)

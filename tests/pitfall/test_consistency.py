@@ -6,9 +6,9 @@ import pytest
 
 import toolkit as tk
 from toolkit.errors import MissingData, UsageError
-from toolkit.maps.cells import Cells, gaps
-from toolkit.maps.consistency import Alike, count_consistency
-from toolkit.maps.visits import Asked
+from toolkit.pitfall.cells import Cells, gaps
+from toolkit.pitfall.consistency import Alike, count_consistency
+from toolkit.pitfall.visits import Asked
 from toolkit.study.engine import run
 
 

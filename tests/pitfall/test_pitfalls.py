@@ -10,10 +10,10 @@ import toolkit as tk
 from tests.studies import SAMPLES, events_only, orders_only
 from toolkit.counts import Tally
 from toolkit.maps import gathered
-from toolkit.maps.consistency import Alike
-from toolkit.maps.findings import CANNOT_TELL, NOT_SEEN, SEEN, Figure, Finding
-from toolkit.maps.replies import count_replies, slope
-from toolkit.maps.visits import Asked
+from toolkit.pitfall.consistency import Alike
+from toolkit.pitfall.findings import CANNOT_TELL, NOT_SEEN, SEEN, Figure, Finding
+from toolkit.pitfall.replies import count_replies, slope
+from toolkit.pitfall.visits import Asked
 from toolkit.study.engine import run
 
 PITFALLS = {  # what plants each, set so that nothing is planted

@@ -9,9 +9,10 @@ from typing import ClassVar
 import numpy as np
 
 from toolkit.errors import MissingData
-from toolkit.maps import checks
-from toolkit.maps.findings import CANNOT_TELL, NOT_SEEN, SEEN, Figure, Finding, why
+from toolkit.pitfall import checks
+from toolkit.pitfall.findings import CANNOT_TELL, NOT_SEEN, SEEN, Figure, Finding, why
 from toolkit.results import Definition, Result
+from toolkit.shown import show_number
 from toolkit.study.data import Data
 
 
@@ -129,5 +130,6 @@ def _card(data: Data) -> Definition:
         "Feedback: tickets, chats, calls, reviews, posts, a week old. Personalisation: clicks within a day; seen only "
         "where most letters are for all. Slow: the next CSAT answer within a day, by source; seen only where more than "
         "5 % wait more than 4 hours. Costs: paid digital touchpoints with 5 % of the money or more. Goals: actions for "
-        "what fewer than 0.75 % of the customers speak of, in feedback or by a score below the middle",
+        f"what fewer than {show_number(checks.SPOKEN_OF, 'rate', data.locale)} of the customers speak of, in feedback "
+        "or by a score below the middle",
     )

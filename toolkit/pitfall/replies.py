@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from toolkit.counts import BUCKETS, Additive, Tally, by_bucket
-from toolkit.maps.cells import Cells, placed
-from toolkit.maps.consistency import of_scale
+from toolkit.journeys.scales import share_of_scale
+from toolkit.pitfall.cells import Cells, placed
 from toolkit.study.clock import DAY, HOUR
 from toolkit.study.sort import UNKNOWN
 from toolkit.study.table import Part
@@ -71,7 +71,7 @@ def _felt(part: Part, rows: np.ndarray, replied: np.ndarray) -> np.ndarray:
     if "responses" not in part.tables:
         return np.zeros((BUCKETS, sources, 5))
     names = {word: i for i, word in enumerate(part.words("touchpoint", "feedback"))}
-    about, share = placed(part, "responses", "touchpoint", names), of_scale(part)
+    about, share = placed(part, "responses", "touchpoint", names), share_of_scale(part)
     csat = (placed(part, "responses", "instrument", {"csat": 1}) == 1) & ~np.isnan(share)
     answers, about, share = part.tables["responses"].kept(csat), about[csat], share[csat]
     owner = table.customer[rows]

@@ -10,14 +10,14 @@ from toolkit.catalogue import normalise
 from toolkit.credit.attribution import attribution
 from toolkit.errors import MissingData
 from toolkit.journeys.coverage import EXPORTS, need_events
-from toolkit.maps.cells import gaps
-from toolkit.maps.consistency import Alike, consistency
-from toolkit.maps.findings import LEVEL, Figure, Finding, level_of, why
-from toolkit.maps.gathered import ON_DEVICE, count_devices, count_known, count_letters, count_lost, count_voices
-from toolkit.maps.replies import ReplyCounts, count_replies, slope
-from toolkit.maps.visits import FINISHED, Asked
 from toolkit.paths.handoffs import cart_handoffs
 from toolkit.paths.loops import repeated_contacts
+from toolkit.pitfall.cells import gaps
+from toolkit.pitfall.consistency import Alike, consistency
+from toolkit.pitfall.findings import LEVEL, Figure, Finding, level_of, why
+from toolkit.pitfall.gathered import ON_DEVICE, count_devices, count_known, count_letters, count_lost, count_voices
+from toolkit.pitfall.replies import ReplyCounts, count_replies, slope
+from toolkit.pitfall.visits import FINISHED, Asked
 from toolkit.shown import safe_text, show_number
 from toolkit.stats.clusters import clustered_rate
 from toolkit.stats.shares import wilson
