@@ -23,7 +23,11 @@ import rivals  # noqa: E402
 
 EVENTS_EACH = 11.55  # events of a simulated customer, nearly
 COLUMNS = "customer_id, timestamp, touchpoint, channel, device"
-BIN = 0.0039  # width of a tally's bin: how far a median may lie from the exact one
+NEAR = {  # how far numbers of such names may lie apart: a tally's bin; a sum of floats in another order
+    "median": 0.0039,
+    "p95": 0.0039,
+    "credit": 1e-9,
+}
 RUNS = 2  # the cheaper one is shown: a busy machine makes the other dearer
 MEASURES = ("sessions", "transitions", "funnel")
 HOUSE = ("toolkit.study.data", "toolkit.journeys.sessions", "toolkit.journeys.transitions", "toolkit.funnels.funnel")
@@ -63,7 +67,7 @@ def ours(folder: Path, measure: str, partitions: int) -> dict:
         return _transitions(counts, [*data.vocabulary("touchpoint")])
     search, _ = search_for(data, rivals.STEPS, f"{rivals.WINDOW}s")
     counts = run(data, count_funnel, partitions=partitions, search=search, by="device")
-    return _funnel(counts, [*data.vocabulary("device"), "(unknown)"])
+    return funnel_numbers(counts, [*data.vocabulary("device"), "(unknown)"])
 
 
 def _sessions(counts) -> dict:
@@ -93,7 +97,7 @@ def _transitions(counts, names: list[str]) -> dict:
     }
 
 
-def _funnel(counts, groups: list[str]) -> dict:
+def funnel_numbers(counts, groups: list[str]) -> dict:
     import numpy as np
 
     found, k = {"seen": counts.seen}, len(rivals.STEPS)
@@ -123,49 +127,60 @@ def run_case(folder: Path, case: str) -> dict:
     os.environ["JOURNEY_CACHE"] = str(folder / f"cache-{what if engine == 'build' else 'integer'}")
     for module in IMPORTS.get(engine, ()):
         import_module(module)
-    before = time.process_time()
     if engine == "make":
-        result = make(folder, int(what))
-    elif engine == "build":
-        result = build(folder, what)
-    elif engine == "toolkit":
+        return measured(lambda: make(folder, int(what)))
+    if engine == "build":
+        return measured(lambda: build(folder, what))
+    if engine == "toolkit":
         measure, partitions = what.split()
-        result = ours(folder, measure, int(partitions))
-    else:
-        result = getattr(rivals, f"{engine}_{what}")(folder / "integer.parquet")
+        return measured(lambda: ours(folder, measure, int(partitions)))
+    return measured(lambda: getattr(rivals, f"{engine}_{what}")(folder / "integer.parquet"))
+
+
+def measured(work) -> dict:
+    """What a piece of work costs this process, and its numbers."""
+    before = time.process_time()
+    result = work()
     seconds = time.process_time() - before
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     plain = {name: float(value) for name, value in result.items() if value is not None}
     return {"seconds": seconds, "megabytes": peak, "result": plain}
 
 
-def asked(folder: Path, case: str) -> dict:
-    """Runs one case in a process of its own, so that its memory is its own."""
-    command = [sys.executable, str(HERE), "--folder", str(folder), "--case", case]
+def asked(folder: Path, case: str, script: Path = HERE) -> dict:
+    """Runs one case of a script in a process of its own, so that its memory is its own."""
+    command = [sys.executable, str(script), "--folder", str(folder), "--case", case]
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:
         return {"failed": " ".join(done.stderr[-300:].split())}
     return json.loads(done.stdout)
 
 
+def cheapest(folder: Path, case: str, script: Path = HERE) -> dict:
+    """The cheaper of the runs of one case, told as soon as it is known."""
+    costs = [asked(folder, case, script) for _ in range(RUNS)]
+    cost = min(costs, key=lambda cost: cost.get("seconds", math.inf))
+    print(case, "·", cell(cost), flush=True)
+    return cost
+
+
 def differences(ours_: dict, theirs: dict, exact: bool = False) -> list[str]:
-    """Where two results differ: counts not at all, medians by no more than a bin (or not at all)."""
+    """Where two results differ: counts not at all, others by no more than `NEAR` says (or not at all)."""
     wrong = []
     for name in ours_.keys() | theirs.keys():
         mine, other = (some.get(name, 0.0) for some in (ours_, theirs))
         if math.isnan(mine) and (math.isnan(other) or not other):
             continue
-        loose = not exact and ("median" in name or "p95" in name)
-        near = math.isclose(mine, other, rel_tol=BIN) if loose else mine == other
-        if not near:
+        loose = 0 if exact else max((far for word, far in NEAR.items() if word in name), default=0)
+        if not math.isclose(mine, other, rel_tol=loose):
             wrong.append(f"{name}: {mine} and {other}")
     return sorted(wrong)
 
 
-def compared(found: dict[str, dict]) -> list[str]:
+def compared(found: dict[str, dict], measures: tuple[str, ...]) -> list[str]:
     """One line per comparison of whole results."""
     lines = []
-    for measure in MEASURES:
+    for measure in measures:
         base = found[f"toolkit {measure} 1"]
         for other in (f"toolkit {measure} 64", f"sql {measure}", f"pandas {measure}"):
             if "failed" in found[other]:
@@ -184,14 +199,14 @@ def cell(cost: dict, base: float | None = None) -> str:
     return f"{cost['seconds']:.2f} s{times}, {cost['megabytes']:,.0f} MB"
 
 
-def table(found: dict[str, dict]) -> list[str]:
+def table(found: dict[str, dict], measures: tuple[str, ...]) -> list[str]:
     """The costs as a Markdown table."""
     lines = ["| measure | toolkit | in 64 partitions | DuckDB SQL | pandas |", "|---|---|---|---|---|"]
-    for measure in MEASURES:
+    for measure in measures:
         mine = found[f"toolkit {measure} 1"]
         rest = [cell(found[f"{engine} {measure}"], mine.get("seconds")) for engine in ("sql", "pandas")]
         lines.append("| " + " | ".join([measure, cell(mine), cell(found[f"toolkit {measure} 64"]), *rest]) + " |")
-    return [*lines, "", *(f"- build with {kind} ids: {cell(found[f'build {kind}'])}" for kind in ("integer", "string"))]
+    return [*lines, ""]
 
 
 def import_seconds(names: str) -> float:
@@ -214,18 +229,15 @@ def main() -> None:
     cases = ["build integer", "build string"]
     cases += [f"toolkit {measure} {partitions}" for measure in MEASURES for partitions in (1, 64)]
     cases += [f"{engine} {measure}" for measure in MEASURES for engine in ("sql", "pandas")]
-    found = {}
-    for case in cases:
-        found[case] = min(
-            (asked(given.folder, case) for _ in range(RUNS)), key=lambda cost: cost.get("seconds", math.inf)
-        )
-        print(case, "·", cell(found[case]), flush=True)
+    found = {case: cheapest(given.folder, case) for case in cases}
     size = found["build integer"]["result"]
     print(f"\n{size['events']:,.0f} events of {size['customers']:,.0f} customers; CPU seconds and peak memory\n")
-    print("\n".join(table(found)))
+    print("\n".join(table(found, MEASURES)))
+    for kind in ("integer", "string"):
+        print(f"- build with {kind} ids: {cell(found[f'build {kind}'])}")
     times = [import_seconds(names) for names in ("pass", "import toolkit", f"import {', '.join(HOUSE)}")]
     print("- Python alone {:.2f} s; `import toolkit` {:.2f} s; all that the measures import {:.2f} s".format(*times))
-    print("\n".join(["", *compared(found)]))
+    print("\n".join(["", *compared(found, MEASURES)]))
 
 
 if __name__ == "__main__":
