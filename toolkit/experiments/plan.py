@@ -95,14 +95,10 @@ class Plan(Result):
 
     def __post_init__(self) -> None:
         was, now = (dict(_leaves(settings)) for settings in (self.sealed or self.settings, self.settings))
-        changed = [
-            f"{key} was {was.get(key)!r}, is {now.get(key)!r}" for key in was | now if was.get(key) != now.get(key)
-        ]
+        changed = [f"{k} was {was.get(k)!r}, is {now.get(k)!r}" for k in was | now if was.get(k) != now.get(k)]
         if changed:
-            raise UsageError(
-                f"The plan was changed after its first look, on {min(self.taken)}: {'; '.join(changed)}. "
-                "Put it back, or plan a new experiment."
-            )
+            first = f"The plan was changed after its first look, on {min(self.taken)}"
+            raise UsageError(f"{first}: {'; '.join(changed)}. Put it back, or plan a new experiment.")
 
     @property
     def settings(self) -> dict:
@@ -264,14 +260,7 @@ class Plan(Result):
         return sum(metric.role == role for metric in self.metrics)
 
 
-def plan_experiment(
-    metrics: Metric | Sequence[Metric],
-    baseline: Data | float | Sequence,
-    *,
-    mde_rel: float = 0.05,
-    power: float = 0.8,
-    rules: PlanRules | None = None,
-) -> Plan:
+def plan_experiment(metrics, baseline, *, mde_rel=0.05, power=0.8, rules: PlanRules | None = None) -> Plan:
     """How many customers an experiment needs, how long that takes, and what it could see sooner.
 
     Args:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 
@@ -13,7 +14,7 @@ from toolkit.experiments.amounts import NEVER, Asked, variables
 from toolkit.experiments.metrics import Metric, What
 from toolkit.journeys.coverage import need_events
 from toolkit.journeys.steps import Step, matches, steps_of
-from toolkit.stats.arms import Sums, adjusted_effect, mean_effect, ratio_effect
+from toolkit.stats.arms import Sums
 from toolkit.study.clock import DAY, moment_of, shown
 from toolkit.study.data import EVER, Data
 from toolkit.study.engine import run
@@ -35,9 +36,7 @@ class TrafficCounts(Additive):
     sums: Sums
 
 
-def count_traffic(
-    part: Part, *, exposed: Step | None, asked: tuple[Asked, ...], days: np.ndarray, window: int
-) -> TrafficCounts:
+def count_traffic(part: Part, *, exposed: Step | None, asked: Sequence[Asked], days: np.ndarray) -> TrafficCounts:
     """Counts customers as if everyone had been exposed the first time in the days given (UTC µs, ascending)."""
     table = part.table
     met = (table.time >= days[0]) & (table.time < days[-1]) & part.known[table.customer]
@@ -45,14 +44,12 @@ def count_traffic(
     rows = rows[np.diff(table.customer[rows], prepend=-1) != 0]
     since = np.full(len(part), NEVER)
     since[table.customer[rows]] = table.time[rows]
-    ripe = since <= part.observed_until - window
+    ripe = since <= part.observed_until - max(a.window for a in asked)
     bucket, values = part.bucket[ripe], np.column_stack([variables(part, a, since) for a in asked])[ripe].T
     sums = [by_bucket(bucket, weights)[:, 0] for weights in (np.ones(len(bucket)), *values)]
     cross = [[by_bucket(bucket, a * b)[:, 0] for b in values] for a in values]
-    return TrafficCounts(
-        arrivals=np.histogram(table.time[rows], days)[0],
-        sums=Sums(sums[0], np.stack(sums[1:], axis=-1), np.moveaxis(cross, -1, 0)),
-    )
+    all_ = Sums(sums[0], np.stack(sums[1:], axis=-1), np.moveaxis(cross, -1, 0))
+    return TrafficCounts(arrivals=np.histogram(table.time[rows], days)[0], sums=all_)
 
 
 def measured(data: Data, metrics: list[Metric], exposed: What, window: str) -> tuple[list[Metric], list[int]]:
@@ -77,7 +74,7 @@ def measured(data: Data, metrics: list[Metric], exposed: What, window: str) -> t
     if len(days) < 2:
         raise UsageError("The period has no whole day to plan from; choose a longer one, or give numbers.")
     step = steps_of(data, [exposed])[0] if exposed else None
-    counts = run(data, count_traffic, exposed=step, asked=asked, days=np.array(days), window=longest)
+    counts = run(data, count_traffic, exposed=step, asked=asked, days=np.array(days))
     all_ = Sums(*(held.sum(axis=0) for held in (counts.sums.n, counts.sums.total, counts.sums.cross)))
     ends = np.cumsum([a.width for a in asked])
     sums = [all_.pick(*range(end - a.width, end)) for a, end in zip(asked, ends, strict=True)]
@@ -90,9 +87,11 @@ def _with_baseline(metric: Metric, sums: Sums) -> Metric:
     if not sums.n > 1 or not sums.total[0] > 0:
         n = f"{sums.n:,.0f} customers were watched for the whole window"
         raise UsageError(f"{metric.name} cannot be planned from this data: {n}, and its sum is {sums.total[0]:g}.")
-    ratio, kept = metric.kind == "ratio", 1.0
-    plain = (ratio_effect if ratio else mean_effect)(sums, sums)
-    if metric.covariate:
-        kept = (adjusted_effect(sums, sums, ratio).se / plain.se) ** 2
-    sd = 0 if metric.kind == "share" else np.sqrt(plain.var_c * sums.n)
-    return replace(metric, baseline=[float(plain.control), float(sd), float(np.sqrt(1 - min(kept, 1)))])
+    means, values = sums.total / sums.n, 1 + (metric.kind == "ratio")
+    spread = (sums.cross / sums.n - np.outer(means, means)) * sums.n / (sums.n - 1)
+    per = means[1] if values == 2 else 1.0
+    pull = np.array([1.0, -means[0] / per][:values]) / per  # a ratio is planned by its linearised values
+    variance, along = pull @ spread[:values, :values] @ pull, spread[values:, :values] @ pull
+    explained = along @ np.linalg.pinv(spread[values:, values:]) @ along / (variance or 1.0)
+    sd = 0.0 if metric.kind == "share" else np.sqrt(variance)
+    return replace(metric, baseline=[float(means[0] / per), float(sd), float(np.sqrt(explained))])

@@ -48,10 +48,8 @@ class Comparison:
 
     def __post_init__(self) -> None:
         if not (0 < self.mean < (math.inf if self.sd else 1) and self.sd >= 0 and 0 < self.split < math.inf):
-            raise UsageError(
-                f"Nothing can be planned from mean {self.mean!r}, sd {self.sd!r} and split {self.split!r}. Give a "
-                "share between 0 and 1, or a mean and a standard deviation above 0, and a split above 0."
-            )
+            told = f"Nothing can be planned from mean {self.mean!r}, sd {self.sd!r} and split {self.split!r}."
+            raise UsageError(f"{told} Give a share between 0 and 1, or a mean with its standard deviation, above 0.")
 
     def power(self, n: float, rel: float) -> float:
         """The chance to see a relative difference with n customers in control, 0–1."""
