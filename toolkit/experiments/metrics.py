@@ -63,7 +63,7 @@ class Metric:
     @property
     def name(self) -> str:
         """How it is shown."""
-        end = {"share": "", "mean": " per customer", "ratio": f" per {said(self.per)}"}
+        end = {"share": "", "mean": " per customer", "ratio": f" per {said(self.per).removesuffix('s')}"}
         return said(self.what) + end.get(self.kind, f" per customer, {self.q:g} quantile")
 
     @property
@@ -123,7 +123,7 @@ def ratio(top: What, bottom: What, **settings) -> Metric:
 
     Example:
         >>> ratio("revenue", "orders").name
-        'revenue per orders'
+        'revenue per order'
     """
     return Metric(kind="ratio", what=top, per=bottom, **settings)
 
