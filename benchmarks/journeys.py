@@ -25,7 +25,7 @@ from toolkit.counts import Additive
 HERE = Path(__file__).resolve()
 MEASURES = ("funnel", "runs of three", "attribution", "asof")
 ALONE = ("time to convert", "trend by week")  # beside no rival
-NUMBERS = ("n_before", "n_reached", "rate_diff", "p_adjusted")
+NUMBERS = ("n_matured", "n_converted", "conversion_rate_diff", "p_adjusted")
 RESPONSES = 0.15  # for each event
 DISK = 5  # times as many events
 PARTITIONS = 64

@@ -180,7 +180,7 @@ def test_a_step_that_breaks_is_found_where_it_breaks():
     assert named(trend) == ["2026-02-09"] and trend.rows()[5]["differs"] == "b to c lower"
     assert "24 comparisons" in trend.definition.rules and "from b to c" in trend.say()[1]
     row = next(row for row in trend.rate_rows() if row["between"] == "b to c" and row["week_at"] == "2026-02-09")
-    assert (row["n_before"], row["n_reached"]) == (25, 13) and row["rate_diff_high"] < 0
+    assert (row["n_matured"], row["n_converted"]) == (25, 13) and row["conversion_rate_diff_high"] < 0
 
 
 @pytest.mark.parametrize("unit", ["session", "customer"])

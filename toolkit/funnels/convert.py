@@ -156,7 +156,7 @@ class TimeToConvert(Result):
             return [self.note]
         within = show_number(float(curve.time[-1]), "seconds", locale)
         for row in self.rows()[:2]:
-            share, n, half = (_cell(row, key, locale) for key in ("converted_share", "n_entered", "half_seconds"))
+            share, n, half = (said_cell(row, key, locale) for key in ("converted_share", "n_entered", "half_seconds"))
             said.append(
                 f"{f'With {self.by} {row[self.by]}, ' if self.by else ''}{share} of {n} customers convert within "
                 f"{within} of their first entry; half of those who do, do so within {half}."
@@ -169,7 +169,13 @@ class TimeToConvert(Result):
         return said
 
 
-def _cell(row: dict, key: str, locale: str) -> str:
+def said_cell(row: dict, key: str, locale: str) -> str:
+    """A cell of a row with its interval, as it is said aloud.
+
+    Example:
+        >>> said_cell({"x_rate": 0.5, "x_rate_low": 0.4, "x_rate_high": 0.6}, "x_rate", "en")
+        '50.0 % (40.0–60.0)'
+    """
     value, band = cell_parts(row, key, locale, "UTC")
     return f"{value} ({band})" if band else value
 

@@ -6,18 +6,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from itertools import pairwise
-from typing import ClassVar, NamedTuple
+from typing import ClassVar
 
 import numpy as np
 
 from toolkit.counts import BUCKETS, Additive, distinct_per_key
 from toolkit.errors import UsageError, one_of
 from toolkit.funnels.chains import NOWHERE, Search, chains, matured, step_rows, units
+from toolkit.funnels.convert import said_cell
 from toolkit.funnels.funnel import MOST_CELLS, _by_step
 from toolkit.funnels.rules import FunnelRules, in_words, search_for
 from toolkit.privacy import suppress
 from toolkit.results import Definition, Result
-from toolkit.shown import cell_parts, show_number
+from toolkit.shown import show_number
 from toolkit.stats.many import adjust
 from toolkit.stats.rest import against_rest
 from toolkit.study.clock import DAY, HOUR, moment_of, shown
@@ -31,9 +32,9 @@ NEXT = {
     "month": lambda day: (day.replace(day=1) + timedelta(days=32)).replace(day=1),
 }
 WHOLE, IN_PART, YOUNG = "whole", "in part", "young entries"
-RATES = ("rate", "rate_low", "rate_high", "rate_diff", "rate_diff_low", "rate_diff_high", "p_adjusted")
+RATE = ("conversion_rate", "conversion_rate_low", "conversion_rate_high")
+DIFF = ("conversion_rate_diff", "conversion_rate_diff_low", "conversion_rate_diff_high", "p_adjusted")
 SURE = 0.05
-HEADLINE = ("n_matured", "n_converted", "conversion_rate", "conversion_rate_low", "conversion_rate_high")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,14 +123,6 @@ def _by_period(part: Part, search: Search, edges: np.ndarray) -> JourneyTable:
     return JourneyTable(offsets, Columns.of(columns))
 
 
-class Between(NamedTuple):
-    """Two steps whose rate is followed: who was at `of`, and who got to `to`."""
-
-    name: str
-    of: int
-    to: int
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FunnelTrend(Result):
     """Conversion by period of entry.
@@ -141,7 +134,6 @@ class FunnelTrend(Result):
         every: "day", "week" or "month".
         periods: first day of each period, ISO.
         observed: of each period "whole", "in part" or "young entries".
-        unit: what is counted.
         small_cells: periods with matured entries of fewer customers are not shown.
         definition: the card.
     """
@@ -152,25 +144,26 @@ class FunnelTrend(Result):
     every: str
     periods: tuple[str, ...]
     observed: tuple[str, ...]
-    unit: str
     small_cells: int
     definition: Definition
 
     columns: ClassVar = {
+        "n_entered": "entered",
         "conversion_rate": "conversion",
         "conversion_rate_diff": "against the others",
-        "of_previous_rate": "of previous",
-        "of_previous_rate_diff": "against the others",
-        "n_entered": "entered",
     }
 
     @property
-    def followed(self) -> list[Between]:
-        """The rates that are compared: from the first step to the last, and where there are more, step by step."""
+    def key(self) -> str:
+        """The rows' name for the period."""
+        return "month" if self.every == "month" else f"{self.every}_at"
+
+    @property
+    def followed(self) -> list[tuple[int, int]]:
+        """The steps whose rates are compared: the first and the last, and where there are more, one after the other."""
         k = len(self.steps)
         before = [max((b for b in range(step) if b not in self.optional), default=0) for step in range(k)]
-        between = [(0, k - 1), *((before[step], step) for step in range(1, k) if k > 2)]
-        return [Between(f"{self.steps[of]} to {self.steps[to]}", of, to) for of, to in between]
+        return [(0, k - 1), *((before[step], step) for step in range(1, k) if k > 2)]
 
     @property
     def listed(self) -> np.ndarray:
@@ -180,100 +173,75 @@ class FunnelTrend(Result):
 
     def rate_rows(self) -> list[dict]:
         """One row per period listed and rate followed: n, rate with interval, difference from the other whole ones."""
-        listed, followed = self.listed, self.followed
+        listed, followed, found = self.listed, self.followed, []
         whole = np.array([self.observed[i] == WHOLE for i in listed], bool)
-        found = []
-        for between in followed:
-            n, reached = (self.counts.matured[:, listed, step] for step in (between.of, between.to))
+        for steps in followed:
+            n, reached = (self.counts.matured[:, listed, step] for step in steps)
             apart = np.full((4, len(listed)), np.nan)
             apart[:, whole] = against_rest(reached[:, whole], n[:, whole])[3:]
             found.append((n.sum(axis=0), reached.sum(axis=0), *against_rest(reached, n)[:3], *apart))
         values = np.array(found).reshape(len(followed), 9, len(listed))
         values[:, -1] = adjust(values[:, -1]).p
         return [
-            {self.key: self.periods[i], "between": between.name}
-            | dict(zip(("n_before", "n_reached"), map(int, values[b, :2, j]), strict=True))
-            | dict(zip(RATES, map(float, values[b, 2:, j]), strict=True))
+            {self.key: self.periods[i], "between": f"{self.steps[of]} to {self.steps[to]}"}
+            | dict(zip(("n_matured", "n_converted"), map(int, values[pair, :2, j]), strict=True))
+            | dict(zip((*RATE, *DIFF), map(float, values[pair, 2:, j]), strict=True))
             for j, i in enumerate(listed)
-            for b, between in enumerate(followed)
+            for pair, (of, to) in enumerate(followed)
         ]
 
     def rows(self) -> list[dict]:
         """One row per period listed: entered, matured, converted, conversion against the others, which rates differ."""
-        rates, size = self.rate_rows(), len(self.followed)
-        rows = []
-        for j, i in enumerate(self.listed):
-            whole, *_ = mine = rates[j * size : (j + 1) * size]
-            row = {
-                self.key: self.periods[i],
-                "n_entered": int(self.counts.reached[i, 0]),
-                "n_matured": whole["n_before"],
-            }
-            row |= {"n_converted": whole["n_reached"]} | {
-                name.replace("rate", "conversion_rate", 1): whole[name] for name in RATES
-            }
-            row["differs"] = "; ".join(f"{one['between']} {_side(one)}" for one in mine if one["p_adjusted"] < SURE)
-            rows.append(row | {"observed": self.observed[i]})
+        rates, size, rows = self.rate_rows(), len(self.followed), []
+        for i in self.listed:
+            mine, rates = rates[:size], rates[size:]
+            row = {self.key: self.periods[i], "n_entered": int(self.counts.reached[i, 0])} | mine[0]
+            differs = [f"{one['between']} {_side(one)}" for one in mine if one["p_adjusted"] < SURE]
+            row |= {"differs": "; ".join(differs), "observed": self.observed[i]}
+            rows.append({name: value for name, value in row.items() if name != "between"})
         return rows
 
     @property
-    def key(self) -> str:
-        """The rows' name for the period."""
-        return "month" if self.every == "month" else f"{self.every}_at"
-
-    @property
     def headline(self) -> dict:
-        """The conversion of the latest whole period listed, or of none."""
-        rows = [row for row in self.rows() if row["observed"] == WHOLE]
-        last = rows[-1] if rows else dict.fromkeys(HEADLINE, float("nan")) | {"n_matured": 0, "n_converted": 0}
-        return {name: last[name] for name in HEADLINE} | {
-            "what": f"{self.followed[0].name}, {self.every} of {last.get(self.key, '–')}"
-        }
+        """The conversion of the latest whole period listed; unknown where there is none."""
+        rows, names = [row for row in self.rows() if row["observed"] == WHOLE], ("n_matured", "n_converted", *RATE)
+        last = rows[-1] if rows else dict.fromkeys((self.key, *names), float("nan"))
+        what = f"{self.steps[0]} to {self.steps[-1]}, {self.every} of {last[self.key]}"
+        return {name: last[name] for name in names} | {"what": what}
 
     @property
     def ledger(self) -> dict[str, int]:
         """Converted, dropped, pending and never entered; together all units seen."""
-        entered, converted = int(self.counts.reached[:, 0].sum()), int(self.counts.reached[:, -1].sum())
+        entered, converted = (int(self.counts.reached[:, step].sum()) for step in (0, -1))
         pending = int(self.counts.pending.sum())
         known = {"converted": converted, "dropped": entered - converted - pending, "pending": pending}
         return known | {"never entered": self.counts.seen - entered, "all": self.counts.seen}
 
     def say(self) -> list[str]:
-        """How many periods differ and which does most clearly; how many cannot be judged yet."""
-        rates, locale = self.rate_rows(), self.definition.locale
-        judged = sum(self.observed[i] == WHOLE for i in self.listed)
+        """How many periods differ and which does most clearly; how many are not judged."""
+        rates, locale, every = self.rate_rows(), self.definition.locale, self.every
         if not rates:
             return [self.note]
-        n, others = show_number(judged, "count", locale), len(self.listed) - judged
+        judged = sum(self.observed[i] == WHOLE for i in self.listed)
         apart = [row for row in rates if row["p_adjusted"] < SURE]
         differ = len({row[self.key] for row in apart})
-        number = show_number(differ, "count", locale) if differ else "None"
-        verb = "differ" if differ > 1 else "differs"
-        said = [f"{number} of {n} whole {self.every}s {verb} from the others by more than chance allows."]
+        n, whole, rest = (show_number(n, "count", locale) for n in (differ, judged, len(self.listed) - judged))
+        chance = f"{every}s {'differ' if differ > 1 else 'differs'} from the others by more than chance allows."
+        said = [f"{n if differ else 'None'} of {whole} whole {chance}"]
+        if judged < 2:
+            said = [f"Fewer than two whole {every}s have matured entries, so none can be compared with the others."]
         if apart:
-            row = min(apart, key=lambda row: (row["p_adjusted"], -abs(row["rate_diff"])))
-            when, rate, n, diff = (_cell(row, key, locale) for key in (self.key, "rate", "n_before", "rate_diff"))
-            said.append(
-                f"Most clearly the {self.every} of {when}: from {row['between']} went {rate} of {n} {self.unit}s, "
-                f"{diff} against the others."
-            )
-        elif judged < 2:
-            said = [
-                f"Fewer than two whole {self.every}s have matured entries, so none can be compared with the others."
-            ]
-        if others:
-            n = show_number(others, "count", locale)
-            said.append(f"Not judged, because observed in part or with entries younger than the window: {n}.")
+            row = min(apart, key=lambda row: (row["p_adjusted"], -abs(row[DIFF[0]])))
+            when, rate, n, diff = (said_cell(row, key, locale) for key in (self.key, RATE[0], "n_matured", DIFF[0]))
+            went = f"from {row['between']} went {rate} of {n} {self.definition.unit}s, {diff} against the others."
+            said.append(f"Most clearly the {every} of {when}: {went}")
+        if judged < len(self.listed):
+            said.append(f"Not judged, because observed in part or with entries younger than the window: {rest}.")
         return said
 
 
 def _side(row: dict) -> str:
-    return "lower" if row["rate_diff"] < 0 else "higher"
-
-
-def _cell(row: dict, key: str, locale: str) -> str:
-    value, band = cell_parts(row, key, locale, "UTC")
-    return f"{value} ({band})" if band else value
+    return "lower" if row[DIFF[0]] < 0 else "higher"
 
 
 def funnel_trend(
@@ -329,11 +297,10 @@ def funnel_trend(
         every=every,
         periods=periods,
         observed=_observed(data, bounds, search.window),
-        unit=rules.counted,
         small_cells=data.small_cells,
         definition=Definition(measure=""),
     )
-    return replace(result, definition=_card(data, result, within, in_words(rules, search)))
+    return replace(result, definition=_card(data, result, within, rules, search))
 
 
 def _periods(data: Data, every: str) -> tuple[tuple[str, ...], tuple[int, ...]]:
@@ -363,28 +330,28 @@ def _observed(data: Data, bounds: tuple[int, ...], window: int) -> tuple[str, ..
     )
 
 
-def _card(data: Data, trend: FunnelTrend, within: str, rules: str) -> Definition:
-    judged, each = sum(trend.observed[i] == WHOLE for i in trend.listed), trend.unit
-    family = show_number(judged * len(trend.followed), "count", data.locale)
-    unit = each if each == "attempt" else f"{each}, once in each {trend.every} of entry"
-    clustered = "" if each == "customer" else ", clustered by customer"
+def _card(data: Data, trend: FunnelTrend, within: str, rules: FunnelRules, search: Search) -> Definition:
+    each, every = rules.counted, trend.every
+    once = "" if each == "attempt" else f", once in each {every} in which they enter"
+    n = sum(trend.observed[i] == WHOLE for i in trend.listed) * len(trend.followed)
+    family = f"Holm over {show_number(n, 'count', data.locale)} comparisons with the other whole {every}s"
+    how = "Wilson and Newcombe" + ", clustered by customer" * search.clustered
     return data.definition(
-        f"Conversion by {trend.every}",
-        unit=unit,
-        population=f"{each}s whose entry lies in the period; rates: entries that had the whole window (matured)",
-        window=f"{within} from entry, inclusive; steps may fall after the {trend.every} and the period",
-        denominator=f"matured entries of the {trend.every}; step by step: those at the step before",
-        rules=f"{rules}, the entry chosen within each {trend.every}. Intervals: Wilson and Newcombe, 95 %, not adjusted"
-        f"{clustered}; p: Fisher's exact test, Holm over {family} comparisons with the other whole {trend.every}s",
-        notes=_guards(data, trend, within),
+        f"Conversion by {every}{rules.short}",
+        unit=each,
+        population=f"{each}s whose entry lies in the period{once}; rates: entries that had the whole window (matured)",
+        window=f"{within} from entry, inclusive; steps may fall after the {every} and the period",
+        denominator=f"matured entries of the {every}; step by step: those at the step before",
+        rules=f"{in_words(rules, search)}. Intervals: {how}, 95 %, not adjusted; p: Fisher's exact test, {family}",
+        notes=_guards(data, trend, within, each),
     )
 
 
-def _guards(data: Data, trend: FunnelTrend, within: str) -> tuple[str, ...]:
-    entered, matured = trend.counts.reached[:, 0], trend.counts.matured[:, :, 0].sum(axis=0)
+def _guards(data: Data, trend: FunnelTrend, within: str, each: str) -> tuple[str, ...]:
+    entered, matured = trend.counts.reached[:, 0] > 0, trend.counts.matured[:, :, 0].sum(axis=0) > 0
     if not entered.any():
-        return (f"No {trend.unit} entered in the period.",)
-    absent, hidden = int(((entered > 0) & (matured == 0)).sum()), int((matured > 0).sum()) - len(trend.listed)
-    said = {f"{trend.every}s without an entry that had the whole window of {within} are absent": absent}
-    said |= {f"{trend.every}s of too few customers are not shown": hidden}
-    return tuple(f"{why.capitalize()}: {show_number(n, 'count', data.locale)}." for why, n in said.items() if n)
+        return (f"No {each} entered in the period.",)
+    said = {f"without an entry that had the whole window of {within} are absent": (entered & ~matured).sum()}
+    said |= {"of too few customers are not shown": matured.sum() - len(trend.listed)}
+    every = trend.every.capitalize()
+    return tuple(f"{every}s {why}: {show_number(int(n), 'count', data.locale)}." for why, n in said.items() if n)
