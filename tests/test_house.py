@@ -60,7 +60,7 @@ def test_a_rule_sees_what_it_forbids_and_nothing_else(rule, path, text, sentence
 
 
 def test_the_toolkit_stays_thin():
-    assert sum(source.lines_of_code for source in sources("toolkit")) < 11_000
+    assert sum(source.lines_of_code for source in sources("toolkit")) < 16_000
 
 
 def test_no_room_outgrows_its_idea():

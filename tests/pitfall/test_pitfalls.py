@@ -9,7 +9,7 @@ import pytest
 import toolkit as tk
 from tests.studies import SAMPLES, events_only, orders_only
 from toolkit.counts import Tally
-from toolkit.maps import gathered
+from toolkit.pitfall import gathered
 from toolkit.pitfall.consistency import Alike
 from toolkit.pitfall.findings import CANNOT_TELL, NOT_SEEN, SEEN, Figure, Finding
 from toolkit.pitfall.replies import count_replies, slope
