@@ -53,7 +53,7 @@ SIZES = {"control": 200, "treatment": 400}
 
 def test_what_is_missing_is_said_and_what_is_wrong_is_refused():
     data = study([("a", "control", "2026-01-01"), ("b", "treatment", "2026-01-01")], [("a", "2026-01-02")])
-    with pytest.raises(MissingData, match="no experiment 'quite' in exposures; it has quiet"):
+    with pytest.raises(MissingData, match="no experiment_id 'quite' in exposures; it has quiet"):
         tk.holdout(data, "quite")
     with pytest.raises(UsageError, match="variant is 'held'"):
         tk.holdout(data, "quiet", planned={"held": 1, "treatment": 1})

@@ -114,15 +114,15 @@ def holdout(
         >>> tk.holdout(tk.open_data(tk.make_data(400, rng=1)), "retargeting-holdout").rows()[0]["n_control"] > 0
         True
     """
-    measure, planned = f"Holdout {experiment}", planned or {"control": 1, "treatment": 1}
-    place = {}
+    measure, place, asked_for = f"Holdout {experiment}", {}, planned is not None
+    planned = planned or {"control": 1, "treatment": 1}
     for column, words in (("experiment_id", [experiment]), ("variant", planned)):
         there = data.vocabulary(column, "exposures")
         if not there:
             raise MissingData(measure, "exposures", EXPORTS["exposures"][1])
         if unknown := [word for word in words if word not in there]:
-            if column == "experiment_id":
-                needs = f"experiment {experiment!r} in exposures; it has {', '.join(there)}"
+            if column == "experiment_id" or not asked_for:
+                needs = f"{column} {unknown[0]!r} in exposures; it has {', '.join(there)}"
                 raise MissingData(measure, needs, EXPORTS["exposures"][1])
             raise one_of(column, unknown[0], there)
         place[column] = [there.index(word) for word in words]

@@ -113,7 +113,7 @@ def count_handoffs(part: Part, *, asked: Asked) -> HandoffCounts:
     pair, follows = before.channel * c + visit.channel, _follows(table, visit, asked)
     key, bucket = pair * 3 + follows, part.bucket[visit.owner]
     return HandoffCounts(
-        pairs=by_bucket(bucket, None, key, c * c * 3).reshape(-1, c, c, 3).astype(np.int32),
+        pairs=by_bucket(bucket, None, key, c * c * 3).reshape(1024, c, c, 3).astype(np.int32),
         customers=distinct_per_key(visit.owner, pair, c * c).reshape(c, c),
         waits=Tally.of(pair, (table.time[visit.first] - table.time[before.last]) / 1e6),
         left_out=np.bincount(reason, minlength=4)[:3],
