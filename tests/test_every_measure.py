@@ -5,7 +5,7 @@ import inspect
 import pytest
 
 import toolkit as tk
-from tests.studies import events_only, orders_only
+from tests.studies import SAMPLES, events_only, orders_only
 from toolkit.errors import UsageError
 from toolkit.simulate import write_data
 
@@ -52,3 +52,34 @@ def test_a_measure_answers_or_says_what_is_missing(bare, name):
 @pytest.mark.parametrize("name", MEASURES)
 def test_a_period_without_data_breaks_nothing(bare, name):
     said(tk.attempt(getattr(tk, name), bare.between(*LATER), *ASKED.get(name, ())))
+
+
+@pytest.fixture(scope="module")
+def samples():
+    return tk.open_data(SAMPLES)
+
+
+@pytest.mark.parametrize("name", MEASURES)
+def test_a_ledger_adds_up_to_all(samples, name):
+    ledger = getattr(getattr(tk, name)(samples, *ASKED.get(name, ())), "ledger", None)
+    for one in [ledger] if isinstance(ledger, dict) else []:
+        assert sum(n for part, n in one.items() if part != "all") == one["all"] > 0
+
+
+VIEWS = {  # views that account for the same: what "all" is in their ledgers
+    "customers": ("funnel", "associations", "omnichannel", "time_to_convert"),
+    "sessions": ("flow", "whole_paths"),
+    "events": ("touchpoints", "journey_map", "exits", "loops"),
+}
+
+
+@pytest.mark.parametrize("unit", VIEWS)
+def test_views_account_for_one_population(samples, unit):
+    seen = {name: getattr(tk, name)(samples).ledger["all"] for name in VIEWS[unit]}
+    counted = {"customers": samples.customers, "sessions": tk.sessions(samples).n}
+    assert set(seen.values()) == {counted.get(unit, seen[VIEWS[unit][0]])}, seen
+
+
+def test_every_purchase_is_credited_once(samples):
+    credit = tk.attribution(samples, "purchase")
+    assert credit.conversions == len(samples.frame("orders").query("not cancelled"))
