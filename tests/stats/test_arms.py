@@ -147,6 +147,13 @@ def test_skewness_is_that_of_scipy():
     assert found == pytest.approx(skew(values, axis=1), rel=1e-9)
 
 
+def test_the_skewness_of_a_ratio_is_that_of_its_linear_form():
+    y, d = drawn(300, 10, seed=6)[0][:, :2].T
+    found = skewness(Sums.of(np.column_stack([y, d, y**2, d**2])), ratio=True)
+    assert found == pytest.approx(skew(y - y.sum() / d.sum() * d), rel=1e-9)
+    assert np.isnan(skewness(Sums.of(np.column_stack([d, d, d**2, d**2])), ratio=True))
+
+
 # by a slow twin
 
 
@@ -227,7 +234,7 @@ def test_another_currency_leaves_p_and_the_relative_lift(values, rate):
 
 @given(pairs)
 def test_everything_twice_within_its_unit_leaves_a_ratio_and_its_error(values):
-    """Rows that come twice are caught by giving each unit its total; as units of their own they would shrink the error."""
+    """Rows that come twice do no harm once each unit has one total; as units of their own they shrink the error."""
     assume(min(arm[:, 1].sum() for arm in values) > 0)
     once, twice = ratio_effect(*both(values)), ratio_effect(*both([2 * arm for arm in values]))
     assume(not np.isnan(once.se))

@@ -15,6 +15,8 @@ BIN = 2.0 ** (BIN_SHIFT - 52) / 12**0.5  # standard error of a value known by it
 LOST = 1e-12  # of the mean square: a variance below this is rounding
 TINY = 1e-150  # in place of a variance of 0
 SKEW_RULE = 355  # units for each squared skewness (Kohavi and others 2014, doi:10.1145/2623330.2623341)
+CLUSTERS = 40  # per arm, where units are clusters, below which an interval is rough
+BEYOND = 150  # units on either side of a quantile, below which its interval is rough (docs/calibration.md)
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,25 +155,33 @@ def quantile_effect(control: Tally, treatment: Tally, q: float, groups: int = 1,
     return Effect(*values, *sizes, *variances, np.inf, np.inf)
 
 
-def skewness(sums: Sums) -> np.ndarray:
-    """The skewness of a variable, by which a mean's units are judged to be enough; NaN where it does not vary.
+def skewness(sums: Sums, ratio: bool = False) -> np.ndarray:
+    """How skewed a metric is, by which its units are judged to be enough (`SKEW_RULE`); NaN where it does not vary.
 
     Args:
-        sums: of the variable and of its square, in this order.
+        sums: of the metric and its square; for a ratio of what stands above and below the line, then their squares.
+        ratio: whether the second variable stands below the line.
 
     Method:
-        The third central moment over the cube of the standard deviation. A mean needs 355 times its square in units
-        (`SKEW_RULE`) before its interval can be trusted.
+        Third moment over the cube of the standard deviation; of a ratio those of y − R·d, which carry its error. With
+        fewer than 355 units for each squared skewness, an interval of the mean is not to be trusted.
 
     Example:
         >>> values = np.array([0.0, 0.0, 0.0, 4.0])
         >>> float(skewness(Sums.of(np.column_stack([values, values**2]))).round(4))
         1.1547
     """
+    y, cross = sums.total[..., 0], sums.cross
+    d = dd = ddd = sums.n  # of a mean, below the line stands 1
+    yd, ydd, yyd = y, y, cross[..., 0, 0]
+    if ratio:
+        d, dd, ddd, yd = sums.total[..., 1], cross[..., 1, 1], cross[..., 1, 3], cross[..., 0, 1]
+        ydd, yyd = cross[..., 0, 3], cross[..., 1, 2]
     with np.errstate(divide="ignore", invalid="ignore"):
-        one, two = sums.total[..., 0] / sums.n, sums.cross[..., 0, 0] / sums.n
-        three, spread = sums.cross[..., 0, 1] / sums.n, two - one**2
-        return (three - 3 * one * two + 2 * one**3) / np.where(spread > LOST * two, spread, np.nan) ** 1.5
+        r = y / d
+        square = (cross[..., 0, 0] - 2 * r * yd + r**2 * dd) / sums.n
+        cube = (cross[..., 0, 2 if ratio else 1] - 3 * r * yyd + 3 * r**2 * ydd - r**3 * ddd) / sums.n
+        return cube / np.where(square > LOST * cross[..., 0, 0] / sums.n, square, np.nan) ** 1.5
 
 
 class _Arm(NamedTuple):
