@@ -25,6 +25,7 @@ sys.path[:0] = [str(HERE.parents[1])]
 from toolkit.counts import Tally  # noqa: E402
 from toolkit.stats.arms import (  # noqa: E402
     BEYOND,
+    CLUSTERS,
     SKEW_RULE,
     Sums,
     adjusted_effect,
@@ -36,7 +37,6 @@ from toolkit.stats.arms import (  # noqa: E402
 from toolkit.stats.effects import Effect, ShareEffect  # noqa: E402
 
 LIFT = 1.1  # of the treatment, where coverage is measured
-CLUSTERS = 40  # per arm, below which a guard speaks
 AT_ONCE = 4_000_000  # units drawn in one go
 BOUNDS = {"alarms": (0.04, 0.06), "margin": (0.04, 0.06), "diff": (0.94, 0.96), "rel": (0.94, 0.96)}
 

@@ -114,6 +114,15 @@ def test_covariates_work_as_lins_regression_with_the_variance_of_their_mean(n, m
     assert effect.se == pytest.approx(error, rel=0.02)  # HC2 lets the spread vary with x
 
 
+@pytest.mark.parametrize("correlation", [0.3, 0.7, 0.95])
+def test_a_covariate_saves_the_share_of_variance_it_explains(correlation):
+    rng = np.random.default_rng(13)
+    x = rng.normal(0, 1, (2, 20_000))
+    arms = both(np.stack([correlation * x + math.sqrt(1 - correlation**2) * rng.normal(size=x.shape), x], axis=-1))
+    saved = 1 - (adjusted_effect(*arms).se / mean_effect(*arms).se) ** 2
+    assert saved == pytest.approx(correlation**2, abs=0.02)
+
+
 def test_a_ratio_with_covariates_is_its_linear_form_adjusted():
     values = drawn(3_000, 2_000, seed=3)
     effect = adjusted_effect(*both(values), ratio=True)
@@ -201,7 +210,7 @@ def test_a_margin_is_met_exactly_when_the_limit_at_the_margin_says_so(effect, ma
     above, below = effect.p_above(margin), effect.p_below(margin)
     assert above + below == pytest.approx(1, abs=1e-9)
     assume(min(abs(above - 0.05), abs(below - 0.05)) > 1e-9)
-    low, high = effect.rel_interval(0.9, **({"margin": margin} if isinstance(effect, Effect) else {}))
+    low, high = effect.rel_interval(0.9, margin=margin)
     if not np.isnan(low):
         assert (above < 0.05) == (low > margin) and (below < 0.05) == (high < margin)
 
@@ -274,6 +283,12 @@ def test_a_constant_covariate_is_dropped_with_a_note_and_gives_exactly_the_raw_r
     for name in ("control", "treatment", "var_c", "var_t", "df", "se", "p"):
         assert getattr(raw, name) == getattr(adjusted, name)
     assert adjusted.reason == NOTES["dropped"] and raw.reason == ""
+
+
+def test_a_mean_far_from_zero_loses_few_digits():
+    values = np.random.default_rng(14).normal(0, 1, (2, 1_000, 1))
+    far, near = mean_effect(*both(values + 1e5)), mean_effect(*both(values))
+    assert far.se == pytest.approx(near.se, rel=1e-5) and far.diff == pytest.approx(near.diff, abs=1e-9)
 
 
 def test_of_two_covariates_only_the_constant_one_is_dropped():

@@ -130,7 +130,7 @@ class Effect(_Asked):
 
     def interval(self, level: float = 0.95, crit=None) -> tuple[np.ndarray, np.ndarray]:
         """Limits of the difference; `crit`: a sequential critical value in place of Student's."""
-        margin = self._times(level, crit, 1.0) * self.se
+        margin = _critical(level, crit, self.df) * self.se
         return self.diff - margin, self.diff + margin
 
     def rel_interval(self, level: float = 0.95, crit=None, margin=0.0) -> tuple[np.ndarray, np.ndarray]:
@@ -142,7 +142,7 @@ class Effect(_Asked):
             margin: the relative lift under test; it decides Student's degrees of freedom.
         """
         sign = np.where(np.asarray(self.control) < 0, -1, 1)
-        squared = np.square(self._times(level, crit, 1 + sign * margin))
+        squared = np.square(_critical(level, crit, self._df(1 + sign * margin)))
         wide, bend, slope = np.square(self.se), np.asarray(self.var_c), self.var_c - np.asarray(self.cov)
         sure = np.square(self.control) - squared * bend
         middle = self.diff * self.control + squared * slope
@@ -159,11 +159,6 @@ class Effect(_Asked):
         with np.errstate(divide="ignore", invalid="ignore"):
             parts = np.square(self.var_t) / self.df_t + np.square(ratio**2 * self.var_c) / self.df_c
             return self._error(ratio) ** 4 / parts
-
-    def _times(self, level: float, crit, ratio) -> np.ndarray:
-        from scipy.special import stdtrit
-
-        return stdtrit(self._df(ratio), 1 - outside(level) / 2) if crit is None else crit
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,11 +224,11 @@ class ShareEffect(_Asked):
 
     def interval(self, level: float = 0.95, crit=None) -> tuple[np.ndarray, np.ndarray]:
         """Limits of the difference; `crit`: a sequential critical value in place of the normal one."""
-        return score_interval(*self._counts(), _normal(level) if crit is None else crit)
+        return score_interval(*self._counts(), _critical(level, crit, np.inf))
 
-    def rel_interval(self, level: float = 0.95, crit=None) -> tuple[np.ndarray, np.ndarray]:
-        """Limits of the relative difference; the upper one is infinite where nobody of control did."""
-        low, high = score_ratio(*self._counts(), _normal(level) if crit is None else crit)
+    def rel_interval(self, level: float = 0.95, crit=None, margin=0.0) -> tuple[np.ndarray, np.ndarray]:
+        """Limits of the relative difference, the same at any margin; infinite above where nobody of control did."""
+        low, high = score_ratio(*self._counts(), _critical(level, crit, np.inf))
         return low - 1, high - 1
 
     def _counts(self) -> tuple:
@@ -246,10 +241,10 @@ def _tail(z, df) -> np.ndarray:
     return stdtr(df, np.negative(z))
 
 
-def _normal(level: float) -> float:
-    from scipy.special import ndtri
+def _critical(level: float, crit, df) -> np.ndarray:
+    from scipy.special import stdtrit
 
-    return -ndtri(outside(level) / 2)
+    return stdtrit(df, 1 - outside(level) / 2) if crit is None else crit
 
 
 def _over(above, below) -> np.ndarray:

@@ -16,6 +16,7 @@ class Lift(Result):
 
     __slots__ = ()
     kinds: ClassVar[tuple[str, str]]  # how a value and a difference are shown
+    names: ClassVar[tuple[str, str]]  # how the key of a value ends, and that of a difference begins
 
     @property
     @abstractmethod
@@ -45,6 +46,18 @@ class Lift(Result):
         """The interval of the relative difference; it leaves out 0 exactly when that of the difference does."""
         return Interval(*map(float, self.effect.rel_interval(level)), level)
 
+    def rows(self) -> list[dict]:
+        """One row: n and value of both, difference and relative difference with their intervals, p."""
+        (ending, name), effect = self.names, self.effect
+        row = {"n_control": self.control.n, "n_treatment": self.treatment.n}
+        row |= {f"control{ending}": float(effect.control), f"treatment{ending}": float(effect.treatment)}
+        for key, value, (low, high, _) in (
+            (f"{name}_diff", self.diff, self.interval()),
+            (f"{name}_rel", self.rel_diff, self.rel_interval()),
+        ):
+            row |= {key: value, f"{key}_low": low, f"{key}_high": high}
+        return [row | {"p": self.p}]
+
     def say(self) -> list[str]:
         """The difference with its interval and, where it is known, the relative one; or why it is unknown."""
         if math.isnan(self.p):
@@ -62,10 +75,3 @@ class Lift(Result):
             return said
         rel = between(self.rel_diff, self.rel_interval(), "rel")
         return [*said, f"Relative to control this is {show(self.rel_diff, 'rel')} (95 % interval {rel})."]
-
-    def _differences(self, name: str) -> dict[str, float]:
-        """The end of the row: difference and relative difference with their intervals, p."""
-        found = {"diff": (self.diff, *self.interval()[:2]), "rel": (self.rel_diff, *self.rel_interval()[:2])}
-        ends = ("", "_low", "_high")
-        cells = {f"{name}_{key}{end}": x for key, xs in found.items() for end, x in zip(ends, xs, strict=True)}
-        return cells | {"p": self.p}

@@ -66,6 +66,7 @@ class MeanLift(Lift):
         "mean_rel": "relative",
     }
     kinds: ClassVar = ("number", "diff")
+    names: ClassVar = ("", "mean")
 
     @property
     def effect(self) -> Effect:
@@ -77,12 +78,6 @@ class MeanLift(Lift):
     def df(self) -> float:
         """Welch's degrees of freedom; NaN when there is no spread."""
         return float(self.effect.df)
-
-    def rows(self) -> list[dict]:
-        """One row: n and mean of both, mean_diff and mean_rel with their intervals, p."""
-        groups = {"control": self.control, "treatment": self.treatment}
-        sizes = {f"n_{name}": group.n for name, group in groups.items()}
-        return [sizes | {name: group.mean for name, group in groups.items()} | self._differences("mean")]
 
 
 def compare_means(control, treatment, *, definition: Definition | None = None) -> MeanLift:

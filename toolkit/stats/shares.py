@@ -97,17 +97,12 @@ class ShareLift(Lift):
         "rate_rel": "relative",
     }
     kinds: ClassVar = ("rate", "points")
+    names: ClassVar = ("_rate", "rate")
 
     @property
     def effect(self) -> ShareEffect:
         """The score statistic of the two shares."""
         return ShareEffect(self.control.count, self.control.n, self.treatment.count, self.treatment.n)
-
-    def rows(self) -> list[dict]:
-        """One row: n and rate of both, rate_diff and rate_rel with their intervals, p."""
-        groups = {"control": self.control, "treatment": self.treatment}
-        sizes = {f"n_{name}": group.n for name, group in groups.items()}
-        return [sizes | {f"{name}_rate": group.rate for name, group in groups.items()} | self._differences("rate")]
 
 
 def share_of(count: int, n: int, *, definition: Definition | None = None) -> Share:
