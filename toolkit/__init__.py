@@ -44,6 +44,7 @@ _WHERE = {
     "credit.rules": ("AttributionRules", "shapley"),
     "experiments.metrics": ("share", "mean", "ratio", "quantile"),
     "experiments.plan": ("plan_experiment", "PlanRules", "Plan"),
+    "experiments.guards": ("check_split",),
     "stats.shares": ("share_of", "compare_shares"),
     "stats.means": ("compare_means",),
     "stats.many": ("adjust",),

@@ -195,7 +195,7 @@ class Sparse(Additive):
 
     Attributes:
         keys: int64, each distinct key, ascending.
-        counts: keys × columns int64.
+        counts: keys × columns int64; float64 where no key is in several parts: nothing is rounded.
     """
 
     keys: np.ndarray
@@ -209,12 +209,12 @@ class Sparse(Additive):
             >>> Sparse.of(np.array([900, 3, 900]), np.array([[1], [5], [2]])).counts.tolist()
             [[5], [3]]
         """
-        keys, counts = np.asarray(keys, np.int64), np.asarray(counts, np.int64)
+        keys, counts = np.asarray(keys, np.int64), np.asarray(counts)
         size = int(keys.max(initial=-1)) + 1
         if size <= min(DENSE, len(keys)):  # float64 holds whole numbers up to 2**53
             found = np.flatnonzero(np.bincount(keys, minlength=size))
             sums = [np.bincount(keys, weights=column, minlength=size)[found] for column in counts.T]
-            return cls(found, np.column_stack(sums).astype(np.int64))
+            return cls(found, np.column_stack(sums).astype(counts.dtype))
         order = np.argsort(keys, kind="stable")  # keys of added counts come in sorted runs, which a stable sort merges
         keys, counts = keys.take(order), counts.take(order, axis=0)
         starts = np.flatnonzero(np.append(True, keys[1:] != keys[:-1]))

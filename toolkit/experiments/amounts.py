@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -131,11 +132,13 @@ class Asked(NamedTuple):
         metric: the metric.
         found: what it counts; of a ratio above and below the line.
         window: µs from the exposure.
+        cap: at what larger values are cut.
     """
 
     metric: Metric
     found: tuple[Amount, ...]
     window: int
+    cap: float = math.inf
 
     @property
     def width(self) -> int:

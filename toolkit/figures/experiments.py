@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from toolkit.errors import MissingData
 from toolkit.experiments.plan import FORTNIGHT
 from toolkit.figures.marks import percent, short
-from toolkit.figures.theme import SOFT, colour
+from toolkit.figures.theme import SERIES, SOFT, colour
 from toolkit.shown import show_number
 
 
@@ -29,3 +30,26 @@ def draw_plan(result, ax) -> None:
     ax.set(xlabel=f"relative change of {short(metric.name)}", ylabel=f"chance to {verb} it", ylim=(0, 1.03))
     percent(ax, locale)
     percent(ax, locale, axis="y")
+
+
+def draw_splitcheck(result, ax) -> None:
+    """The share of customers in each variant but control as days go by, with its interval, beside the planned share."""
+    rows, whole = result.by_day(), sum(result.trial.weights.values())
+    if not rows:
+        raise MissingData("The split by day", "variants with enough customers", "a longer time")
+    planned = {name: weight / whole for name, weight in [*result.trial.weights.items()][1:]}
+    for name, shade in zip(planned, SERIES, strict=False):
+        mine = [row for row in rows if row["variant"] == name]
+        days = np.array([row["day"] for row in mine], dtype="datetime64[D]")
+        share, low, high = (np.array([row[f"variant_share{end}"] for row in mine]) for end in ("", "_low", "_high"))
+        ax.fill_between(days, low, high, color=shade, alpha=0.2, linewidth=0)
+        ax.plot(days, share, color=shade, label=f"{short(name)}, 99.9 % interval")
+        ax.errorbar(days[-1:], share[-1:], [share[-1:] - low[-1:], high[-1:] - share[-1:]], color=shade, fmt="o")
+        ax.axhline(planned[name], color=SOFT, linewidth=1.2, linestyle="--")
+    ax.plot([], [], color=SOFT, linewidth=1.2, linestyle="--", label="planned")
+    ax.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=3)
+    some = [row for row in rows if row["variant"] in planned and row["n_customers"] > rows[-1]["n_customers"] / 10]
+    seen = [*planned.values(), *(row[f"variant_share_{end}"] for row in some for end in ("low", "high"))]
+    ax.set(xlabel="first exposed by", ylabel="share of customers", ylim=(min(seen), max(seen)))
+    ax.tick_params(axis="x", rotation=30)
+    percent(ax, result.definition.locale, axis="y")

@@ -21,7 +21,7 @@ DRAWN: dict[str, str] = {
         "paths": ("Flow", "CommonPaths", "Exits", "Loops", "RepeatedContacts", "Handoffs", "DifferingPaths"),
         "credit": ("Attribution",),
         "places": ("TouchpointMap", "Omnichannel"),
-        "experiments": ("Plan",),
+        "experiments": ("Plan", "SplitCheck"),
         "odds": ("Associations",),
         "maps": ("JourneyMap", "MapDifference"),
         "pitfall": ("Pitfalls", "Consistency"),
