@@ -167,8 +167,8 @@ class _Table(NamedTuple):
                 number=any(is_number(row.get(key)) for row in rows),
                 cells=[cell_parts(row, key, card.locale, card.tz) for row in rows[: result.shown_rows]],
             )
-            for key in keys
-            if key not in aside
+            for place, key in enumerate(keys)
+            if key not in aside and (place == 0 or any(row.get(key) != "" for row in rows))  # some say nothing
         ]
         more = len(rows) - result.shown_rows
         return cls(

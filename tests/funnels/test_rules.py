@@ -195,9 +195,12 @@ def test_each_rule_says_which_other_it_can_be_held_against(shop):
         against = tk.funnel(shop, steps, rules=tk.FunnelRules(entry=other)).headline["conversion_rate"]
         assert replace(result, counts=result.other).headline["conversion_rate"] == against
         said[entry] = " ".join(result.say())
-    assert "By the first entry in the period it would be" in said["best"]
-    assert "By the entry that gets deepest it would be" in said["first"]
-    assert "attempts (" in said["every"] and "By the entry that gets deepest of each customer it" in said["every"]
+    assert "Counted from the first entry in the period it would be" in said["best"]
+    assert "Counted from the entry that gets deepest it would be" in said["first"]
+    assert (
+        "attempts (" in said["every"]
+        and "Counted from the entry that gets deepest of each customer it" in said["every"]
+    )
 
 
 def test_the_card_states_the_rules(shop):

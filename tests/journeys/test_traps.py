@@ -53,9 +53,9 @@ class Bought(Result):
 
 def test_a_rate_without_a_denominator_fires_and_a_named_one_is_silent(shop):
     funnel = tk.funnel(shop)
-    assert verdict("unnamed denominators", funnel) == "silent"
+    assert verdict("unnamed denominators", funnel) == "not found"
     nameless = replace(funnel, definition=replace(funnel.definition, denominator=""))
-    assert verdict("unnamed denominators", nameless) == "fired"
+    assert verdict("unnamed denominators", nameless) == "found"
     cells = [{"page": "front page", "n_customers": 90, "buy_rate": 0.5, "open_rate": 0.4}]
     half = Bought(cells=cells, definition=Definition(measure="Bought", denominator="buy: customers who saw the page"))
     assert [text for text in fired(half)] == ["The card does not say what open is a share of."]
@@ -63,28 +63,28 @@ def test_a_rate_without_a_denominator_fires_and_a_named_one_is_silent(shop):
 
 def test_much_left_out_without_a_word_fires_and_little_is_silent():
     rare = {f"c{i}": [(0, "a"), (MIN, "b"), (2 * MIN, f"page {i}")] for i in range(60)}
-    assert verdict("silent population cuts", tk.transitions(study(rare, small_cells=5))) == "fired"
+    assert verdict("silent population cuts", tk.transitions(study(rare, small_cells=5))) == "found"
     usual = {f"c{i}": [(0, "a"), (MIN, "b"), (2 * MIN, f"page {i % 3}")] for i in range(60)}
-    assert verdict("silent population cuts", tk.transitions(study(usual, small_cells=5))) == "silent"
+    assert verdict("silent population cuts", tk.transitions(study(usual, small_cells=5))) == "not found"
 
 
 def test_what_is_left_out_is_not_silent_once_it_is_said():
     moves = tk.transitions(study({f"c{i}": [(0, "a"), (MIN, f"page {i}")] for i in range(60)}, small_cells=5))
     card = replace(moves.definition, notes=("120 of 180 transitions are hidden.",))
-    assert verdict("silent population cuts", replace(moves, definition=card)) == "silent"
+    assert verdict("silent population cuts", replace(moves, definition=card)) == "not found"
 
 
 def test_watching_those_who_convert_for_less_time_fires_and_as_long_is_silent():
     quick = going(200)
-    assert verdict("survivorship", gone(quick, watch="window")) == "fired"
-    assert verdict("survivorship", gone(quick)) == "silent"
+    assert verdict("survivorship", gone(quick, watch="window")) == "found"
+    assert verdict("survivorship", gone(quick)) == "not found"
     slow = {f"c{i}": [(0, "in"), (DAY, "blog"), (7 * DAY if i % 2 else 8 * DAY, "out")] for i in range(40)}
-    assert verdict("survivorship", gone(slow, watch="window")) == "silent"
+    assert verdict("survivorship", gone(slow, watch="window")) == "not found"
 
 
 def test_length_that_moves_the_odds_fires_and_length_that_does_not_is_silent():
-    assert verdict("exposure confounding", gone(going(1_500, odds=0.5))) == "fired"
-    assert verdict("exposure confounding", gone(going(1_500))) == "silent"
+    assert verdict("exposure confounding", gone(going(1_500, odds=0.5))) == "found"
+    assert verdict("exposure confounding", gone(going(1_500))) == "not found"
 
 
 def test_a_conversion_under_another_name_fires_and_a_usual_touchpoint_is_silent():
@@ -95,14 +95,14 @@ def test_a_conversion_under_another_name_fires_and_a_usual_touchpoint_is_silent(
         else events
         for i, (name, events) in enumerate(shop.items())
     }
-    assert verdict("target leakage", gone(told)) == "fired" and verdict("structural lift", gone(told)) == "silent"
-    assert verdict("target leakage", gone(shop)) == "silent"
+    assert verdict("target leakage", gone(told)) == "found" and verdict("structural lift", gone(told)) == "not found"
+    assert verdict("target leakage", gone(shop)) == "not found"
 
 
 def test_a_step_that_none_can_leave_out_fires_until_it_is_a_step_of_the_funnel():
     shop = study(going(300, cart=0.2) | EDGES)
-    assert verdict("structural lift", tk.associations(shop, ["in", "out"])) == "fired"
-    assert verdict("structural lift", tk.associations(shop, ["in", "cart", "out"])) == "silent"
+    assert verdict("structural lift", tk.associations(shop, ["in", "out"])) == "found"
+    assert verdict("structural lift", tk.associations(shop, ["in", "cart", "out"])) == "not found"
 
 
 def test_what_only_those_met_who_got_far_fires_where_it_stands_out():
@@ -113,24 +113,26 @@ def test_what_only_those_met_who_got_far_fires_where_it_stands_out():
         seen += [(300 * MIN, "cart"), (301 * MIN, "offer" if i % 3 else "blog")] if cart else [(300 * MIN, "blog")]
         shop[f"c{i}"] = [(t + 10 * DAY, word) for t, word in [*seen, *([(302 * MIN, "out")] if cart and won else [])]]
     data = study(shop | EDGES)
-    assert verdict("structural lift", tk.associations(data, ["in", "cart", "out"])) == "fired"
+    assert verdict("structural lift", tk.associations(data, ["in", "cart", "out"])) == "found"
     both = {name: [(t, "cart" if word == "in" else word) for t, word in events] for name, events in shop.items()}
-    assert verdict("structural lift", tk.associations(study(both | EDGES), ["cart", "out"])) == "silent"
+    assert verdict("structural lift", tk.associations(study(both | EDGES), ["cart", "out"])) == "not found"
 
 
 def test_few_customers_fire_and_hidden_ones_are_silent():
     few = {f"c{i}": [(0, "a"), (MIN, "b")] for i in range(40)} | {f"d{i}": [(0, "rare")] for i in range(3)}
-    assert verdict("small cells without n", tk.touchpoints(study(few, small_cells=0))) == "fired"
-    assert verdict("small cells without n", tk.touchpoints(study(few, small_cells=5))) == "silent"
+    assert verdict("small cells without n", tk.touchpoints(study(few, small_cells=0))) == "found"
+    assert verdict("small cells without n", tk.touchpoints(study(few, small_cells=5))) == "not found"
     card = Definition(measure="Bought", denominator="customers")
-    assert verdict("small cells without n", Bought(cells=[{"page": "a", "buy_rate": 0.5}], definition=card)) == "fired"
+    assert verdict("small cells without n", Bought(cells=[{"page": "a", "buy_rate": 0.5}], definition=card)) == "found"
 
 
 def test_journeys_cut_by_either_edge_of_the_log_fire_and_whole_ones_are_silent():
     late = {f"c{i}": [(i * DAY, "in"), (i * DAY + MIN, "out" if i % 2 else "blog")] for i in range(30)}
     for measure in (tk.associations, tk.funnel):
-        assert verdict("censoring at the edges", measure(study(late), ["in", "out"], within="14d")) == "fired"
-        assert verdict("censoring at the edges", measure(study(late | EDGES), ["in", "out"], within="1d")) == "silent"
+        assert verdict("censoring at the edges", measure(study(late), ["in", "out"], within="14d")) == "found"
+        assert (
+            verdict("censoring at the edges", measure(study(late | EDGES), ["in", "out"], within="1d")) == "not found"
+        )
     [seen] = fired(tk.associations(study(late | EDGES), ["in", "out"], within="5d"))
     assert seen == "Of the journeys 16.7 % begin when the log does, with nothing known of before."
 
@@ -152,7 +154,7 @@ def test_journeys_cut_by_either_edge_of_the_log_fire_and_whole_ones_are_silent()
     ],
 )
 def test_a_caption_that_names_a_cause_fires(caption, shop):
-    assert verdict("association worded as cause", tk.funnel(shop), caption=caption) == "fired"
+    assert verdict("association worded as cause", tk.funnel(shop), caption=caption) == "found"
 
 
 @pytest.mark.parametrize(
@@ -165,20 +167,20 @@ def test_a_caption_that_names_a_cause_fires(caption, shop):
     ],
 )
 def test_a_caption_that_says_what_goes_together_is_silent(caption, shop):
-    assert verdict("association worded as cause", tk.funnel(shop), caption=caption) == "silent"
+    assert verdict("association worded as cause", tk.funnel(shop), caption=caption) == "not found"
 
 
 def test_a_touchpoint_called_like_a_cause_is_no_cause():
     moves = tk.transitions(study({f"c{i}": [(0, "test drives"), (MIN, "thanks to you")] for i in range(9)}))
-    assert verdict("association worded as cause", moves, caption="From test drives to thanks to you.") == "silent"
+    assert verdict("association worded as cause", moves, caption="From test drives to thanks to you.") == "not found"
 
 
 def test_a_number_that_is_not_the_figures_fires_and_its_own_is_silent(shop):
     trap, funnel = "another number in the caption", tk.funnel(replace(shop, locale="da"))
     rate = next(text for text in funnel.say()[0].split() if "," in text)
-    assert verdict(trap, funnel, caption=f"{rate} % nåede igennem.") == "silent"
-    assert verdict(trap, funnel, caption="97,35 % nåede igennem.") == "fired"
-    assert verdict(trap, funnel) == "silent"
+    assert verdict(trap, funnel, caption=f"{rate} % nåede igennem.") == "not found"
+    assert verdict(trap, funnel, caption="97,35 % nåede igennem.") == "found"
+    assert verdict(trap, funnel) == "not found"
     with pytest.raises(UsageError, match="A caption belongs to one result; here are 2"):
         tk.check_traps(funnel, funnel, caption="97 %")
 
@@ -198,8 +200,8 @@ def test_what_cannot_be_told_is_said_and_gaps_are_passed_over():
 
 def test_the_verdicts_are_read_aloud():
     found = tk.check_traps(gone(going(200), watch="window"))
-    assert found.say() == ["1 of ten traps fired: survivorship."]
-    assert tk.check_traps(gone(going(200))).say() == ["None of the ten traps fired."]
+    assert found.say() == ["1 of ten traps found: survivorship."]
+    assert tk.check_traps(gone(going(200))).say() == ["None of the ten traps is found."]
 
 
 def test_what_fired_stands_on_the_result_itself():
@@ -241,7 +243,7 @@ def test_no_guard_fires_falsely_on_the_samples(name, samples):
         result = getattr(tk, name)(samples)
     except MissingData:
         pytest.skip("the samples lack what it needs")
-    seen = {row["trap"]: row["seen"] for row in tk.check_traps(result).rows() if row["verdict"] == "fired"}
+    seen = {row["trap"]: row["seen"] for row in tk.check_traps(result).rows() if row["verdict"] == "found"}
     assert {trap: text for trap, text in seen.items() if (name, trap) not in TRUE} == {}
 
 
@@ -254,4 +256,4 @@ def test_the_notebooks_breakdowns_walk_into_no_trap(samples):
         tk.associations(samples, by="channel"),
         tk.transitions(samples, within="30min"),
     ]
-    assert tk.check_traps(*results).say() == ["None of the ten traps fired."]
+    assert tk.check_traps(*results).say() == ["None of the ten traps is found."]

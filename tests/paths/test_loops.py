@@ -123,7 +123,7 @@ def test_the_ledger_holds_every_visit_of_the_period(shop):
 def test_small_groups_are_hidden_and_the_ledger_says_how_many():
     data = study({"x": [(0, "page", "web"), (30, "end", "web")]}, small_cells=2)
     assert tk.loops(data).rows() == [] and tk.loops(data).ledger["hidden"] == 1
-    assert tk.loops(data).say() == ["No touchpoint has enough visits that are 7d old."]
+    assert tk.loops(data).say() == ["No touchpoint has enough visits that are 7 days old."]
 
 
 @pytest.mark.slow

@@ -12,7 +12,7 @@ from toolkit.errors import MissingData, one_of
 from toolkit.journeys.coverage import EXPORTS
 from toolkit.shown import show_number
 from toolkit.stats.shares import SCORE, ShareLift, compare_shares
-from toolkit.study.clock import duration
+from toolkit.study.clock import duration, spelled
 from toolkit.study.data import Data
 from toolkit.study.engine import run
 from toolkit.study.table import Part
@@ -136,8 +136,9 @@ def holdout(
     card = data.definition(
         measure,
         unit="customer",
-        population=f"customers first exposed in the period and watched for {within} since: {given} against {without}",
-        window=f"{within} from the exposure, inclusive",
+        population=f"customers first exposed in the period and watched for {spelled(within)} since: "
+        f"{given} against {without}",
+        window=f"{spelled(within)} from the exposure, inclusive",
         denominator="customers of the variant",
         rules=f"{', '.join(goal)} at or after the exposure; {SCORE}",
         notes=_doubts(counts, list(planned.values()), data.locale),

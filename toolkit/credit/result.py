@@ -87,7 +87,16 @@ class Attribution(Result):
     holdouts: dict[str, Holdout]
     definition: Definition
 
-    columns: ClassVar = {"least_share": "least", "most_share": "most", "rate_diff": "holdout's lift"}
+    columns: ClassVar = {
+        "least_share": "credited at least",
+        "most_share": "at most",
+        "n_first": "by first touch",
+        "n_last": "by last touch",
+        "n_linear": "alike to all",
+        "n_markov": "by Markov chain",
+        "rate_diff": "holdout's lift",
+    }
+    aside: ClassVar = ("n_position", "n_decay", "n_shapley")
 
     @property
     def conversions(self) -> int:
@@ -130,7 +139,7 @@ class Attribution(Result):
         for row in [row for row in rows if row[self.by] in self.holdouts][:1]:
             lift = self.holdouts[row[self.by]]
             low, high, _ = lift.interval()
-            seen = "no difference that chance cannot explain" if low <= 0 <= high else "a difference"
+            seen = "no difference beyond chance" if low <= 0 <= high else "a difference"
             band = show_interval(lift.diff, (low, high), "points", locale)
             found = f"sees {seen}, {show_number(lift.diff, 'points', locale)} ({band})" if band else "cannot tell yet"
             said.append(f"Rules credit {row[self.by]} with {self._range(row)}; the holdout that withheld it {found}.")

@@ -31,10 +31,10 @@ class Spend(Result):
     definition: Definition
 
     columns: ClassVar = {
-        "least_money": "a conversion costs at least",
-        "most_money": "costs at most",
-        "least_return": "returns at least",
-        "most_return": "returns at most",
+        "least_money": "a credited conversion costs at least",
+        "most_money": "at most",
+        "least_return": "credited per unit spent, at least",
+        "most_return": "no more than",
     }
 
     def rows(self) -> list[dict]:

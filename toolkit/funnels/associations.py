@@ -18,6 +18,7 @@ from toolkit.shown import show_interval, show_number
 from toolkit.stats.many import adjust
 from toolkit.stats.shares import wilson
 from toolkit.stats.strata import odds_ratio, pooled_odds
+from toolkit.study.clock import spelled
 from toolkit.study.data import Data
 from toolkit.study.engine import run
 
@@ -26,7 +27,7 @@ WATCH = {
     "since entry: who converted before the next against who did not",
     "window": "customers with as many events on the way in all, who did not convert watched for the whole window",
 }
-MORE, LESS, CHANCE, UNKNOWN = "met more often", "met less often", "chance may do", "cannot tell"
+MORE, LESS, CHANCE, UNKNOWN = "met more often", "met less often", "chance can explain", "cannot tell"
 ENDS = ("", "_low", "_high")
 MOST_WORDS = 1_000
 MOST_NAMED = 2  # in a sentence
@@ -58,12 +59,13 @@ class Associations(Result):
 
     columns: ClassVar = {
         "n_customers": "met it",
-        "converting_share": "of converting",
-        "other_share": "of others",
+        "converting_share": "of those who convert",
+        "other_share": "of the others",
         "raw_odds": "odds ratio, raw",
         "odds_ratio": "odds ratio, like for like",
         "reading": "those who convert",
     }
+    aside: ClassVar = ("raw_odds", "p_raw")
 
     @property
     def shown(self) -> np.ndarray:
@@ -145,8 +147,8 @@ class Associations(Result):
     def _named(self, rows: list[dict]) -> str:
         told, more, locale = [], len(rows) - MOST_NAMED, self.definition.locale
         for row in rows[:MOST_NAMED]:
-            band = show_interval(row["odds_ratio"], (row["odds_ratio_low"], row["odds_ratio_high"]), "number", locale)
-            told.append(f"{row[self.by]} (odds ratio {show_number(row['odds_ratio'], 'number', locale)}, {band})")
+            band = show_interval(row["odds_ratio"], (row["odds_ratio_low"], row["odds_ratio_high"]), "ratio", locale)
+            told.append(f"{row[self.by]} (odds ratio {show_number(row['odds_ratio'], 'ratio', locale)}, {band})")
         return ", ".join(told) + (f" and {more} other{'s' * (more > 1)}" if more > 0 else "")
 
 
@@ -203,7 +205,7 @@ def associations(
             "What goes with converting" + (f", by {by}" if by != "touchpoint" else ""),
             unit="customer",
             population=f"customers whose first entry ({names[0]}) in the period had the whole window",
-            window=f"{within} from entry, inclusive; met: strictly between entry and {names[-1]}",
+            window=f"{spelled(within)} from entry, inclusive; met: strictly between entry and {names[-1]}",
             denominator="of converting: customers compared who converted; of others: customers compared who did not",
             rules=f"{ENTRIES['first']}, which the outcome cannot choose; {TIES['favour']}; the funnel's steps are no "
             "events on the way. Raw: odds ratio with 0.5 added to each cell, who did not convert watched for the whole "

@@ -18,6 +18,7 @@ from toolkit.privacy import suppress
 from toolkit.results import Definition, Result
 from toolkit.shown import cell_parts, show_number
 from toolkit.stats.survival import Survival, Time, kaplan_meier
+from toolkit.study.clock import spelled
 from toolkit.study.data import Data
 from toolkit.study.engine import run
 from toolkit.study.table import Part
@@ -247,7 +248,7 @@ def time_to_convert(
             f"Time to convert{f' by {by}' if by else ''}",
             unit="customer",
             population="customers whose first entry lies in the period, those still watched included",
-            window=f"{within} from the first entry, inclusive; steps may fall after the period",
+            window=f"{spelled(within)} from the first entry, inclusive; steps may fall after the period",
             denominator="customers who entered; quartiles: those who convert within the window",
             rules=f"{in_words(rules, search)}. {HOW}",
         ),

@@ -16,6 +16,7 @@ from toolkit.funnels.ties import tied
 from toolkit.results import Definition
 from toolkit.schema import TABLES
 from toolkit.shown import show_number
+from toolkit.study.clock import spelled
 from toolkit.study.data import Data
 from toolkit.study.engine import run
 from toolkit.study.table import JourneyTable, Part
@@ -221,7 +222,7 @@ def _card(data: Data, within: str, rules: FunnelRules, search: Search, by: str |
         f"Funnel{f' by {by}' if by else ''}{rules.short}",
         unit=each,
         population=f"{each}s whose entry lies in the period; rates: entries that had the whole window (matured)",
-        window=f"{within} from entry, inclusive; steps may fall after the period",
+        window=f"{spelled(within)} from entry, inclusive; steps may fall after the period",
         denominator="matured entries of the group" if by else steps,
         rules=f"{in_words(rules, search)}. {how}",
     )

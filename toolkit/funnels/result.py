@@ -53,14 +53,17 @@ class Funnel(Result):
     definition: Definition
 
     columns: ClassVar = {
-        "median_seconds": "since previous (median)",
+        "median_seconds": "since the step before (median)",
         "conversion_rate_diff": "against the rest",
-        "n_entered": "matured",
-        "of_entered_rate": "of entered",
-        "of_previous_rate": "of previous",
+        "n_entered": "with the whole window",
+        "n_matured": "with the whole window",
+        "n_converted": "converted",
+        "of_entered_rate": "of those who entered",
+        "of_previous_rate": "of the step before",
         "of_all_share": "of all",
-        "whole_rate": "of entered, no step missed",
+        "whole_rate": "of those who entered, no step missed",
     }
+    aside: ClassVar = ("of_all_share",)
 
     def rows(self) -> list[dict]:
         """One row per step, or with `by` one row per group."""
@@ -213,7 +216,7 @@ class Funnel(Result):
         if len(self.counts.by_bucket):
             customers = show_number(int(self.counts.customers[0, 1]), "count", locale)
             who = f"{n} {self.unit}s ({customers} customers) that"
-        said = [f"{rate} of the {who} began with {self.steps[0]} reached {self.steps[-1]}."]
+        said = [f"{rate} of the {who} began with {self.steps[0]} reached {self.steps[-1]} {self._window}."]
         said += [self._say_loss(), self._say_whole(), self._say_rule()]
         if pending := int(self.counts.pending.sum()):
             n = show_number(pending, "count", locale)
@@ -221,6 +224,11 @@ class Funnel(Result):
                 f"{n} {self.unit}s are still on their way: their latest entry has not had its whole window yet."
             )
         return [sentence for sentence in said if sentence]
+
+    @property
+    def _window(self) -> str:
+        """The time everyone has, in words."""
+        return f"within {self.definition.window.partition(' from ')[0]}"
 
     def _say_whole(self) -> str:
         """The conversion of those who missed no step, where some may be missed."""
@@ -234,23 +242,25 @@ class Funnel(Result):
         """The largest loss between two steps, and the next if chance could have ordered them."""
         rows = [row for number, row in enumerate(self.step_rows()) if number not in self.optional]
         losses = [
-            (f"from {before['step']} to {row['step']}", 1 - row["of_previous_rate"], _turned(row))
+            (f"from {before['step']} to {row['step']}", 1 - row["of_previous_rate"], _turned(row), before["n_matured"])
             for before, row in pairwise(rows)
             if row["of_previous_rate"] == row["of_previous_rate"]
         ]
         if len(losses) < 2:
             return ""
         first, second = sorted(losses, key=lambda loss: -loss[1])[:2]
-        said = f"The largest loss is {first[0]}: {self._rate(*first[1:])} of those at the step before do not go on"
+        sizes = [show_number(loss[3], "count", self.definition.locale) for loss in (first, second)]
+        said = f"The largest loss is {first[0]}: {self._rate(*first[1:3])} of the {sizes[0]} {self.unit}s do not go on"
         close = second[2][1] >= first[2][0]
-        return f"{said}; {second[0]} it is {self._rate(*second[1:])}." if close else f"{said}."
+        next_ = f"; {second[0]} it is {self._rate(*second[1:3])} of {sizes[1]}, and chance may have ordered the two."
+        return said + (next_ if close else ".")
 
     def _say_rule(self) -> str:
         """What the other entry rule would have said."""
         other = replace(self, counts=self.other, by=None).headline
         low, high = other["conversion_rate_low"], other["conversion_rate_high"]
         rate = self._rate(other["conversion_rate"], (low, high))
-        return f"By {self.other_entry} it would be {rate}: quote the rule with the rate."
+        return f"Counted from {self.other_entry} it would be {rate}: quote the rule with the rate."
 
     def _rate(self, value: float, bounds: tuple[float, float]) -> str:
         locale = self.definition.locale
@@ -269,12 +279,13 @@ class Funnel(Result):
         if twin and twin["p_adjusted"] < 0.05 and (twin["conversion_rate_diff"] < 0) == (side == "below"):
             return [f"{said}."]
         if twin is None or twin["conversion_rate_diff"] != twin["conversion_rate_diff"]:
-            return [f"{said}; by {self.other_entry} it is not known."]
+            return [f"{said}; counted from {self.other_entry} it is not known."]
         gap, side = self._gap(twin)
         if twin["p_adjusted"] < 0.05:
-            return [f"{said}; but by {self.other_entry} {gap} {side}: the rules contradict each other."]
+            return [f"{said}; but counted from {self.other_entry} {gap} {side}: the rules contradict each other."]
         return [
-            f"{said}; but by {self.other_entry} only {gap} {side}, which chance can explain: do not build on it yet."
+            f"{said}; but counted from {self.other_entry} only {gap} {side}, which chance can "
+            "explain: do not build on it yet."
         ]
 
     def _gap(self, row: dict) -> tuple[str, str]:

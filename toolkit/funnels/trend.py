@@ -21,7 +21,7 @@ from toolkit.results import Definition, Result
 from toolkit.shown import show_number
 from toolkit.stats.many import adjust
 from toolkit.stats.rest import against_rest
-from toolkit.study.clock import DAY, HOUR, moment_of, shown
+from toolkit.study.clock import DAY, HOUR, moment_of, shown, spelled
 from toolkit.study.data import Data
 from toolkit.study.engine import run
 from toolkit.study.table import Columns, JourneyTable, Part
@@ -233,8 +233,8 @@ class FunnelTrend(Result):
         if apart:
             row = min(apart, key=lambda row: (row["p_adjusted"], -abs(row[DIFF[0]])))
             when, rate, n, diff = (said_cell(row, key, locale) for key in (self.key, RATE[0], "n_matured", DIFF[0]))
-            went = f"from {row['between']} went {rate} of {n} {self.definition.unit}s, {diff} against the others."
-            said.append(f"Most clearly the {every} of {when}: {went}")
+            went = f"{rate} of {n} {self.definition.unit}s went from {row['between']}, {diff} against the others."
+            said.append(f"The {every} of {when} differs most clearly: {went}")
         if judged < len(self.listed):
             said.append(f"Not judged, because observed in part or with entries younger than the window: {rest}.")
         return said
@@ -340,7 +340,7 @@ def _card(data: Data, trend: FunnelTrend, within: str, rules: FunnelRules, searc
         f"Conversion by {every}{rules.short}",
         unit=each,
         population=f"{each}s whose entry lies in the period{once}; rates: entries that had the whole window (matured)",
-        window=f"{within} from entry, inclusive; steps may fall after the {every} and the period",
+        window=f"{spelled(within)} from entry, inclusive; steps may fall after the {every} and the period",
         denominator=f"matured entries of the {every}; step by step: those at the step before",
         rules=f"{in_words(rules, search)}. Intervals: {how}, 95 %, not adjusted; p: Fisher's exact test, {family}",
         notes=_guards(data, trend, within, each),

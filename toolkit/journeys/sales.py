@@ -133,6 +133,7 @@ class Sales(Result):
             "order_money_low": low,
             "order_money_high": high,
             "currency": self.currencies[best],
+            "what": "mean value of an order",
         }
 
     @property

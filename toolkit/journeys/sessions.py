@@ -133,6 +133,7 @@ class Sessions(Result):
         "n_viewed": "with a page view",
         "ga4_bounce_rate": "bounce by GA4's rule",
     }
+    aside: ClassVar = ("n_events", "sessions_per_customer", "single_event_rate", "near_gap_share")
 
     @property
     def n(self) -> int:

@@ -12,7 +12,7 @@ from toolkit.results import Definition, Result
 from toolkit.shown import cell_parts, is_number, kind_of, show_number
 from toolkit.study.attempt import Missing
 
-FIRED, SILENT, UNCLEAR = "fired", "silent", "cannot tell"
+FIRED, SILENT, UNCLEAR = "found", "not found", "cannot tell"
 LEFT_OUT = ("hidden", "other", "longer", "excluded", "unknown", "alone")  # of a ledger
 DID_NOT = ("not converted", "dropped", "failed", "left")  # of a ledger: who did not convert
 NOTICEABLE = 0.1  # share of a population that must not be lost without a word
@@ -197,7 +197,7 @@ class Traps(Result):
     definition: Definition
 
     def rows(self) -> list[dict]:
-        """One row per trap: whether its guard fired, is silent or cannot tell, and what it saw in which result."""
+        """One row per trap: found, not found or cannot tell, and what its guard saw in which result."""
         rows = []
         for trap, sentences in self.seen.items():
             told = [f"{measure}: {text}" for measure, text in sentences if text and not isinstance(text, Unclear)]
@@ -209,7 +209,7 @@ class Traps(Result):
     def say(self) -> list[str]:
         """How many of the ten fired, and which."""
         saw = [row["trap"] for row in self.rows() if row["verdict"] == FIRED]
-        return [f"{len(saw)} of ten traps fired: {', '.join(saw)}." if saw else "None of the ten traps fired."]
+        return [f"{len(saw)} of ten traps found: {', '.join(saw)}." if saw else "None of the ten traps is found."]
 
 
 def check_traps(*results: Result, caption: str = "") -> Traps:
@@ -220,7 +220,7 @@ def check_traps(*results: Result, caption: str = "") -> Traps:
         caption: the words below the figure of one result, where they are not the result's own.
 
     Returns:
-        Ten rows: the trap, whether its guard fired, is silent or cannot tell, and what it saw.
+        Ten rows: the trap, whether it is found, not found or its guard cannot tell, and what it saw.
 
     Raises:
         UsageError: a caption with several results, or none.
@@ -229,7 +229,7 @@ def check_traps(*results: Result, caption: str = "") -> Traps:
         >>> import toolkit as tk
         >>> moves = tk.transitions(tk.open_data(tk.make_data(200, rng=1)))
         >>> rows = tk.check_traps(moves, caption="Search drives 4,242 customers to the cart.").rows()
-        >>> [row["trap"] for row in rows if row["verdict"] == "fired"][-2:]
+        >>> [row["trap"] for row in rows if row["verdict"] == "found"][-2:]
         ['association worded as cause', 'another number in the caption']
     """
     shown = [result for result in results if not isinstance(result, Missing)]

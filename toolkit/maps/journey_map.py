@@ -100,7 +100,10 @@ class JourneyMap(Result):
         said = []
         if len(feeling) > 1 and feeling[0][1].high < feeling[-1][1].low:
             worst, best = (self._said(feeling[k], "score") for k in (0, -1))
-            said.append(f"It feels worst in {worst}, and best in {best}, on a scale from −1 to +1.")
+            n, more = (show_number(feeling[k][1].n, "count", self.definition.locale) for k in (0, -1))
+            said.append(
+                f"It feels worst in {worst} in {n} answers, and best in {best} in {more}, on a scale from −1 to +1."
+            )
         elif len(feeling) > 1:
             said.append("As far as the answers tell, it feels alike in all stages that customers were asked about.")
         if reach:

@@ -19,7 +19,7 @@ from toolkit.shown import show_number
 from toolkit.stats.clusters import clustered_rate
 from toolkit.stats.many import adjust
 from toolkit.stats.rest import Against, against_rest
-from toolkit.study.clock import duration
+from toolkit.study.clock import duration, spelled
 from toolkit.study.data import Data
 from toolkit.study.engine import run
 from toolkit.study.table import JourneyTable, Part
@@ -166,6 +166,7 @@ class Handoffs(Result):
         "goal_rate_diff": "difference",
         "broken_rate": "nothing more came",
     }
+    aside: ClassVar = ("n_customers", "median_seconds")
 
     def rows(self) -> list[dict]:
         """One row per change of channel, most frequent first.
@@ -282,7 +283,7 @@ def handoffs(
         raise MissingData("channel hand-offs", "touchpoint known as a purchase", "a catalogue.toml that places it")
     codes = data.codes(goal)
     asked = Asked(channels=chosen, goal=codes, until=codes, window=duration(within))
-    return _result(data, asked, within, ("visits", f"reach {' or '.join(goal)} within {within}"))
+    return _result(data, asked, within, ("visits", f"reach {' or '.join(goal)} within {spelled(within)}"))
 
 
 def cart_handoffs(data: Data, *, within: str = "7d", channels: Sequence[str] | None = None) -> Handoffs:
@@ -341,11 +342,13 @@ def _result(data: Data, asked: Asked, within: str, said: tuple[str, str]) -> Han
     card = data.definition(
         "Channel hand-offs" + (" with a cart" if asked.having else ""),
         unit=f"visit: a customer's events in one channel, no pause above {GAP}",
-        population=f"{said[0]} that begin in the period, up to {end}, with a visit before, observed for {within} after",
-        window="the visit itself" if asked.at_once else f"{within} after the visit, inclusive",
+        population=f"{said[0]} that begin in the period, up to {end}, with a visit before, observed for "
+        f"{spelled(within)} after",
+        window="the visit itself" if asked.at_once else f"{spelled(within)} after the visit, inclusive",
         denominator="visits after the change; after staying: visits of that channel whose visit before was in it too",
         rules=f"channels: {', '.join(names)}; events of others are not looked at. Nothing more came: neither the goal "
-        f"nor any event of the customer in the {within} after the visit. Intervals: 95 %, allowing for several visits "
+        f"nor any event of the customer in the {spelled(within)} after the visit. "
+        f"Intervals: 95 %, allowing for several visits "
         f"per customer; p: Holm over {family} changes. All changes together: within the channel of the visit. A "
         "difference is no effect: those who change may differ from those who stay",
     )

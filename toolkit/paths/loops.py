@@ -16,7 +16,7 @@ from toolkit.shown import kind_of, show_interval, show_number
 from toolkit.stats.clusters import clustered_rate
 from toolkit.stats.many import adjust
 from toolkit.stats.rest import against_rest
-from toolkit.study.clock import duration
+from toolkit.study.clock import duration, spelled
 from toolkit.study.data import Data
 from toolkit.study.engine import run
 from toolkit.study.table import Part
@@ -165,15 +165,17 @@ class Loops(Result):
         """Where customers come again most above the rest, and where they have to do it elsewhere."""
         rows, locale = self.rows(), self.definition.locale
         if not rows:
-            return [f"No touchpoint has enough visits that are {self.within} old."]
+            return [f"No touchpoint has enough visits that are {spelled(self.within)} old."]
         clear = [row for row in rows if row["p_adjusted"] < 0.05 and row["again_rate_diff"] > 0]
-        said = [f"No touchpoint is come to again within {self.within} more often than the rest, beyond chance."]
+        said = [
+            f"No touchpoint is come to again within {spelled(self.within)} more often than the rest, beyond chance."
+        ]
         if clear:
             more = f" {len(clear) - 1} more stand out." if len(clear) > 1 else ""
             diff = in_words(clear[0], "again_rate_diff", locale)
             said = [
                 f"Of all visits, those to {clear[0]['touchpoint']} are most often followed by another one there within "
-                f"{self.within}: {diff} against the rest.{more}"
+                f"{spelled(self.within)}: {diff} against the rest.{more}"
             ]
         elsewhere = max((r for r in rows if r["redo_share_low"] > 0), key=itemgetter("redo_share_low"), default=None)
         if elsewhere:
@@ -213,7 +215,7 @@ class RepeatedContacts(Loops):
         few = (
             self.counts.kinds.sum(axis=(1, 2)) > 0
         ).sum() < self.small_cells  # each filled bucket is a customer or more
-        what = f"first contacts followed by one in another channel within {self.within}"
+        what = f"first contacts followed by one in another channel within {spelled(self.within)}"
         return (
             {"n_contacts": int(self.counts.kinds.sum())} | self._rates(self.counts.kinds * (not few)) | {"what": what}
         )
@@ -222,12 +224,12 @@ class RepeatedContacts(Loops):
         """How often a contact is not the last, here and elsewhere."""
         row, locale = self.headline, self.definition.locale
         if row["other_channel_rate"] != row["other_channel_rate"]:
-            return [f"Too few first contacts are {self.within} old."]
+            return [f"Too few first contacts are {spelled(self.within)} old."]
         n = show_number(row["n_contacts"], "count", locale)
         other, same = (in_words(row, f"{which}_channel_rate", locale) for which in ("other", "same"))
         return [
             f"{other} of {n} first contacts with the service are followed by one in another channel within "
-            f"{self.within}, {same} by one in the same."
+            f"{spelled(self.within)}, {same} by one in the same."
         ]
 
 
@@ -262,7 +264,7 @@ def loops(data: Data, *, within: str = "7d") -> Loops:
         "Loops",
         unit="visit (one event)",
         population="visits in the period whose window is over; the next visit may lie after the period",
-        window=f"{within} until the customer's next visit to the same touchpoint, inclusive",
+        window=f"{spelled(within)} until the customer's next visit to the same touchpoint, inclusive",
         denominator="visits; elsewhere: visits that were followed by another one, both channels known",
         rules="again at once: the next event; again later: after something else. Events of one moment: input order. "
         "Intervals: 95 %, allowing for several visits per customer; against the rest: all other visits, p by Holm over "
@@ -304,9 +306,10 @@ def repeated_contacts(data: Data, *, within: str = "3d") -> RepeatedContacts:
     card = data.definition(
         "Repeated contacts",
         unit="first contact",
-        population=f"contacts in the period ({', '.join(contacts)}) without another one in the {within} before, "
+        population=f"contacts in the period ({', '.join(contacts)}) without another one in the "
+        f"{spelled(within)} before, "
         "whose window is over",
-        window=f"{within} until the customer's next contact, inclusive; it may lie after the period",
+        window=f"{spelled(within)} until the customer's next contact, inclusive; it may lie after the period",
         denominator="first contacts",
         rules="another channel: where a channel is unknown, another touchpoint. Intervals: 95 %, allowing for several "
         "contacts per customer. Why a customer comes again is not known: it may be another matter",

@@ -13,7 +13,7 @@ from toolkit.journeys.coverage import EXPORTS, need_events
 from toolkit.paths.handoffs import cart_handoffs
 from toolkit.paths.loops import repeated_contacts
 from toolkit.pitfall.cells import gaps
-from toolkit.pitfall.consistency import Alike, consistency
+from toolkit.pitfall.consistency import Alike, consistency, named
 from toolkit.pitfall.findings import LEVEL, Figure, Finding, level_of, why
 from toolkit.pitfall.gathered import ON_DEVICE, count_devices, count_known, count_letters, count_lost, count_voices
 from toolkit.pitfall.replies import ReplyCounts, count_replies, slope
@@ -41,7 +41,7 @@ def inconsistent(data: Data, gap: str) -> Finding:
     family, figures = sum(len(one.known) for one in compared.values()), []
     for measure, one in compared.items():
         for i in one.known:
-            what = f"{measure} in {safe_text(found.channels[i], 40)}, minus the other channels, of its scale"
+            what = f"{named(measure)} in {safe_text(found.channels[i], 40)}, minus the other channels, of its scale"
             figures.append(Figure.of(what, one.ends(i, level_of(family)), -RELEVANT, one.n[i], "points"))
     figures.sort(key=lambda figure: -figure.beyond)
     missing = "" if "csat" in compared else f"a channel column in {EXPORTS['responses'][1]}"
@@ -83,8 +83,9 @@ def untracked(data: Data) -> Finding:
         lost, missing = run(data, count_lost, purchase=purchase), ""
         share = clustered_rate(lost.total[:, 0], lost.n[:, 0], LEVEL)
         figures.insert(0, Figure.of("orders without a purchase event", share, LOST, lost.n.sum()))
-    listed = _listed([names[i] for i in np.flatnonzero(dark)]) or "no touchpoint"
-    evidence = f"Met only by customers whose purchases are not known: {listed}."
+    listed = _listed([names[i] for i in np.flatnonzero(dark)])
+    evidence = f"Met only by customers without a known purchase: {listed}."
+    evidence = evidence if listed else "No touchpoint is met only by customers without a known purchase."
     return Finding(figures=tuple(figures), evidence=evidence, missing=missing)
 
 
@@ -157,10 +158,9 @@ def slow(data: Data) -> Finding:
     n, requests = int(counts.felt[:, :, 0].sum()), counts.requests
     share = clustered_rate(requests.total[:, 1], requests.n[:, 1], LEVEL)
     late = Figure.of("requests that waited more than 4 hours", share, RELEVANT, requests.n[:, 1].sum())
-    what = "CSAT when the wait is ten times as long, of its scale"
+    what = "CSAT of those who waited ten times as long, minus the others, of its scale"
     duller = Figure.of(what, slope(counts.felt, LEVEL), -RELEVANT, n, "points")
-    half, most = (_wait(counts, q, locale) for q in (0.5, 0.9))
-    evidence = f"Half of the requests have a reply {half}, nine in ten {most}; {late.said(locale)}."
+    evidence = f"{_waits(counts, locale)}; {late.said(locale)}."
     back = gaps(counts.back, data.small_cells)
     if 1 in back.known:
         what = "Bought again within 90 days, replied to after a day minus sooner"
@@ -205,8 +205,10 @@ def _dear(credit, costs: dict[str, float], name: str, level: float) -> Figure | 
         return None
     rule = int(np.nanargmin(np.where(np.isfinite(ratio * errors), ratio, np.nan)))
     reach = np.exp(np.sqrt(errors[rule]) / 2 * ndtri((1 + level) / 2) / ndtri((1 + LEVEL) / 2))
-    what = f"cost per conversion of {safe_text(name, 40)}, times that of the others, by the rule kindest to it"
-    return Figure.of(what, (ratio[rule], ratio[rule] / reach, ratio[rule] * reach), DEAR, own[0, rule], "number")
+    what = (
+        f"cost of a conversion credited to {safe_text(name, 40)}, times that of the others, by the rule kindest to it"
+    )
+    return Figure.of(what, (ratio[rule], ratio[rule] / reach, ratio[rule] * reach), DEAR, own[0, rule], "ratio")
 
 
 def unasked(data: Data) -> Finding:
@@ -223,9 +225,12 @@ def unasked(data: Data) -> Finding:
     idle = {name for name, i in about.items() if high[i] < SPOKEN_OF and name in met}
     backed = {name for name, i in about.items() if low[i] >= SPOKEN_OF}
     share, most = float(actions.isin(idle).mean()), float((~actions.isin(backed)).mean())
-    what = "actions for what next to no customer speaks of"
+    what = "actions for what hardly any customer speaks of"
     people, few = show_number(int(n[-1]), "count", data.locale), show_number(SPOKEN_OF, "rate", data.locale)
-    said = f"Of {people} customers who gave feedback or a score, fewer than {few} complain of {_listed(sorted(idle))}."
+    said = (
+        f"{int(actions.isin(idle).sum())} of {len(actions)} actions: fewer than {few} of the {people} customers who "
+        f"gave feedback or a score complain of {_listed(sorted(idle))}."
+    )
     missing = "more feedback, with the touchpoint it is about" if most > share else ""
     figure = Figure.of(what, (share, share, most), RELEVANT, len(actions))
     return Finding(figures=(figure,), evidence=said if idle else "", missing=missing)
@@ -254,8 +259,12 @@ def _replies(data: Data, pitfall: str) -> ReplyCounts:
     return counts
 
 
-def _wait(counts: ReplyCounts, q: float, locale: str) -> str:
-    """The quantile of the time until the reply in words; requests without one come last."""
-    reach = q * counts.requests.n[:, 0].sum() / max(counts.wait_hours.counts.sum(), 1)
-    hours = float(counts.wait_hours.quantile(min(reach, 1), groups=1)[0])
-    return f"within {show_number(hours / 24, 'days', locale)}" if reach <= 1 else "do not"
+def _waits(counts: ReplyCounts, locale: str) -> str:
+    """Within what time half and nine in ten of the requests have a reply; those without one come last."""
+    said, all_, answered = "", counts.requests.n[:, 0].sum(), max(counts.wait_hours.counts.sum(), 1)
+    for share, many in ((0.5, "half"), (0.9, "nine in ten")):
+        if (reach := share * all_ / answered) > 1:
+            return f"Of all requests{said and f'{said};'} fewer than {many} have a reply at all"
+        hours = float(counts.wait_hours.quantile(reach, groups=1)[0])
+        said += f"{',' * bool(said)} {many} have a reply within {show_number(hours / 24, 'days', locale)}"
+    return f"Of all requests{said}"

@@ -110,9 +110,9 @@ class Consistency(Result):
     definition: Definition
 
     columns: ClassVar = {
-        "mean_share": "mean (of the scale)",
+        "mean_share": "mean, of its scale",
         "gap_share_diff": "against the others, like with like",
-        "p_adjusted": "p of the measure (Holm)",
+        "p_adjusted": "p that all channels are alike",
     }
 
     def compared(self, least: int = 2) -> dict[str, Gaps]:
@@ -164,19 +164,34 @@ class Consistency(Result):
             return ["No measure is known for the same kind of touchpoint in two channels."]
         measures = dict.fromkeys(row["measure"] for row in rows)
         apart = [m for m in measures if any(row["p_adjusted"] < 0.05 for row in rows if row["measure"] == m)]
-        listed = f": {', '.join(apart)}." if apart else "."
+        listed = f": {', '.join(map(named, apart))}." if apart else "."
         said = [f"{len(apart)} of {len(measures)} measures differ between channels beyond chance{listed}"]
         clear = [row for row in rows if row["measure"] in apart]
         if not clear:
             return said
         row = clear[0]
         low, high = SCALES.get(row["measure"], (0, 100))
-        gap, *band = ((high - low) * row[f"gap_share_diff{end}"] for end in ("", "_low", "_high"))
-        shown = f"{show_number(gap, 'diff', locale)} ({show_interval(gap, band, 'diff', locale)})"
-        unit = f"points on the scale from {low} to {high}" if row["measure"] in SCALES else "%-points"
-        others = self.against or "the other channels"
-        what = f"{row['channel']} differs most surely from {others} for the same kind of touchpoint"
-        return [*said, f"{what}: {row['measure']}, {shown} {unit}."]
+        side, sign = ("lower", -1) if row["gap_share_diff"] < 0 else ("higher", 1)
+        gap, *band = (sign * (high - low) * row[f"gap_share_diff{end}"] for end in ("", "_low", "_high"))
+        shown = f"{show_number(gap, 'ratio', locale)} ({show_interval(gap, sorted(band), 'ratio', locale)})"
+        scale = row["measure"] in SCALES
+        unit = "points" if scale else "%-points"
+        where = f" on the scale from {low} to {high}" if scale else ""
+        n = show_number(row["n"], "count", locale)
+        what = (
+            f"Against {self.against or 'the other channels'} for the same kind of touchpoint {row['channel']} differs"
+        )
+        return [*said, f"{what} most surely: {named(row['measure'])} is {shown} {unit} {side}{where} (n = {n})."]
+
+
+def named(measure: str) -> str:
+    """A measure as people write it.
+
+    Example:
+        >>> named("csat"), named("checkouts finished")
+        ('CSAT', 'checkouts finished')
+    """
+    return measure.upper() if measure in SCALES else measure
 
 
 def consistency(data: Data, *, against: str = "", gap: str = "30min") -> Consistency:

@@ -92,9 +92,14 @@ class Figure:
         room = PLAIN - value if value <= 1 else value - 1
         return ((high - low) / 2 / max(room, 1e-9)) ** 2
 
+    @property
+    def band(self) -> tuple[float, float]:
+        """The interval; unknown where the figure is a plain count."""
+        return (self.low, self.high) if self.low < self.high else (math.nan, math.nan)
+
     def said(self, locale: str) -> str:
         """The figure with its interval, in words."""
-        band = show_interval(self.value, (self.low, self.high), self.kind, locale)
+        band = show_interval(self.value, self.band, self.kind, locale)
         return f"{self.what}: {show_number(self.value, self.kind, locale)}" + (f" ({band})" if band else "")
 
 

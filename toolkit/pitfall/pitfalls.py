@@ -28,7 +28,7 @@ class Pitfalls(Result):
     findings: dict[str, Finding]
     definition: Definition
 
-    columns: ClassVar = {"limit": "matters beyond"}
+    columns: ClassVar = {"limit": "matters beyond", "n": "counted", "evidence": "what else is known"}
 
     def rows(self) -> list[dict]:
         """One row per pitfall: those seen first, the clearest ahead, then those that cannot be told, then the others.
@@ -41,7 +41,12 @@ class Pitfalls(Result):
             figure = finding.leading or Figure.of("not known", (np.nan,) * 3, np.nan, 0)
             rows.append(
                 {"pitfall": name, "verdict": finding.verdict, "figure": figure.what}
-                | {"value": figure.value, "value_low": figure.low, "value_high": figure.high, "value_kind": figure.kind}
+                | {
+                    "value": figure.value,
+                    "value_low": figure.band[0],
+                    "value_high": figure.band[1],
+                    "value_kind": figure.kind,
+                }
                 | {"limit": figure.limit, "limit_kind": figure.kind, "n": figure.n}
                 | {"evidence": finding.evidence, "would tell": finding.would_tell}
             )
@@ -66,11 +71,12 @@ class Pitfalls(Result):
         """How many are seen, which is the clearest, and what cannot be told."""
         seen, unknown = ([name for name, one in self._ranked() if one.verdict == v] for v in (SEEN, CANNOT_TELL))
         said = [
-            f"{len(seen)} of the {len(self.findings)} pitfalls are seen" + (f": {', '.join(seen)}." if seen else ".")
+            f"{len(seen)} of the {len(self.findings)} pitfalls are seen"
+            + (f", the clearest first: {', '.join(seen)}." if seen else ".")
         ]
         if seen:
             lead = self.findings[seen[0]].leading
-            said.append(f"The clearest is {seen[0]}: {lead.said(self.definition.locale)}.")
+            said.append(f"The clearest pitfall is {seen[0]}: {lead.said(self.definition.locale)}.")
         if unknown:
             said.append(f"It cannot be told of {', '.join(unknown)}; the table says what would tell.")
         return said

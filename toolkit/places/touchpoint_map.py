@@ -136,14 +136,14 @@ class TouchpointMap(Result):
     columns: ClassVar = {
         "n_customers": "customers",
         "reach_share": "reach",
-        "n_journeys": "journeys that convert",
-        "opener_share": "opens",
-        "closer_share": "closes",
+        "n_journeys": "converting journeys",
+        "opener_share": "opens of these",
+        "closer_share": "closes of these",
         "odds_ratio": "odds ratio of converting",
         "felt_share": "satisfaction",
         "n_answers": "answers",
     }
-    aside: ClassVar = ("kind", "n_events", "n_journeys", "n_answers")
+    aside: ClassVar = ("kind", "n_events", "odds_ratio", "n_answers")
 
     def rows(self) -> list[dict]:
         """One row per touchpoint that enough customers met, widest reach first.
@@ -195,15 +195,18 @@ class TouchpointMap(Result):
         if not rows:
             return ["No touchpoint was met by enough customers in the period."]
         top = rows[0]
-        share = show_number(top["reach_share"], "rate", locale)
-        said = [f"Customers meet us at {len(rows)} touchpoints; {top['touchpoint']} reaches most: {share} of them."]
+        band = show_interval(top["reach_share"], (top["reach_share_low"], top["reach_share_high"]), "rate", locale)
+        share = f"{show_number(top['reach_share'], 'rate', locale)} ({band})"
+        said = [
+            f"Customers meet us at {len(rows)} touchpoints; {top['touchpoint']} reaches most: {share} of all customers."
+        ]
         for key, verb in (("opener", "opens"), ("closer", "closes")):
             named = [row for row in rows if row["part"] == key]
             if named:
                 best = max(named, key=lambda row: row["n_journeys"] * row[f"{key}_share"])
                 rate = show_number(best[f"{key}_share"], "rate", locale)
                 n = show_number(best["n_journeys"], "count", locale)
-                said.append(f"{best['touchpoint']} {verb} {rate} of the {n} journeys that convert with it.")
+                said.append(f"Of the {n} journeys that convert with {best['touchpoint']}, it {verb} {rate}.")
         felt = [row for row in rows if row["felt_share_high"] == row["felt_share_high"]]
         if felt:
             worst = min(felt, key=lambda row: row["felt_share_high"])

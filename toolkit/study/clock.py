@@ -146,3 +146,16 @@ def duration(text: str) -> int:
             f"{text!r} is no length of time. Write a number and s, min, h, d or weeks, such as 30min or 7d."
         )
     return round(length)
+
+
+def spelled(text: str) -> str:
+    """A length of time as it is said in a sentence.
+
+    Example:
+        >>> spelled("7d"), spelled("1 day"), spelled("30min"), spelled("2 weeks")
+        ('7 days', '1 day', '30 minutes', '14 days')
+    """
+    seconds = duration(text) / 1e6
+    units = ((86_400, "day"), (3_600, "hour"), (60, "minute"), (1, "second"))
+    size, unit = next((pair for pair in units if seconds % pair[0] == 0), units[-1])
+    return f"{seconds / size:g} {unit}{'s' * (seconds != size)}"
