@@ -10,7 +10,12 @@ from toolkit.errors import UsageError
 from toolkit.simulate import write_data
 
 LATER = ("2030-01-01", "2030-02-01")
-ASKED = {"division": ["country"], "compare_maps": ["country"], "holdout": ["retargeting-holdout"]}
+ASKED = {
+    "division": ["country"],
+    "compare_maps": ["country"],
+    "holdout": ["retargeting-holdout"],
+    "readout": ["free-shipping"],
+}
 NO_MEASURES = {"about", "attempt", "check_split", "plan_experiment"}  # with tests of their own
 
 

@@ -53,3 +53,35 @@ def draw_splitcheck(result, ax) -> None:
     ax.set(xlabel="first exposed by", ylabel="share of customers", ylim=(min(seen), max(seen)))
     ax.tick_params(axis="x", rotation=30)
     percent(ax, result.definition.locale, axis="y")
+
+
+FOUND = {"better": ("good", "o"), "kept": ("good", "D"), "worse": ("warning", "s"), "open": ("control", "o")}
+
+
+def draw_readout(result, ax) -> None:
+    """The relative lift of every metric with its interval against 0; a guardrail's margin as a bar; grey: not valid."""
+    lines = [one for one in result.lines if np.isfinite([*one.rel[:2], float(one.effect.rel)]).all()]
+    if not lines:
+        raise MissingData("The lifts", "a metric whose lift is known", "more customers in every variant")
+    several, told = len(result.check.trial.weights) > 2, set()
+    for y, one in enumerate(lines):
+        role, marker = FOUND[one.finding]
+        shade, rel = colour("muted" if result.invalid else role), float(one.effect.rel)
+        label = "not valid" if result.invalid else one.finding
+        ax.hlines(y, one.rel.low, one.rel.high, color=shade, linewidth=2.2)
+        filled = "white" if one.finding == "open" else shade
+        shown = None if label in told else label
+        ax.plot(rel, y, marker, color=shade, markerfacecolor=filled, markersize=8, linestyle="", label=shown)
+        told.add(label)
+        if one.metric.role == "guardrail":
+            margin = -one.metric.sign * one.metric.margin
+            ax.plot(margin, y, "|", color=colour("warning"), markersize=22, markeredgewidth=2)
+    ax.axvline(0, color=SOFT, linewidth=1.2)
+    names = [
+        f"{short(one.metric.name)}\n{f'{short(one.variant)}, ' if several else ''}{one.metric.role}" for one in lines
+    ]
+    ax.set_yticks(range(len(lines)), names)
+    ax.set(ylim=(len(lines) - 0.4, -0.6), xlabel="change relative to control")
+    ax.grid(visible=False, axis="y")
+    ax.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=4)
+    percent(ax, result.definition.locale)

@@ -21,7 +21,7 @@ DRAWN: dict[str, str] = {
         "paths": ("Flow", "CommonPaths", "Exits", "Loops", "RepeatedContacts", "Handoffs", "DifferingPaths"),
         "credit": ("Attribution",),
         "places": ("TouchpointMap", "Omnichannel"),
-        "experiments": ("Plan", "SplitCheck"),
+        "experiments": ("Plan", "SplitCheck", "Readout"),
         "odds": ("Associations",),
         "maps": ("JourneyMap", "MapDifference"),
         "pitfall": ("Pitfalls", "Consistency"),
