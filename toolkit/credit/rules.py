@@ -66,7 +66,8 @@ def shares(conversion: np.ndarray, label: np.ndarray, age: np.ndarray, rules: At
         equally among its distinct channels (Zhao, Mahboobi and Bagheri 2018, arXiv:1804.05327).
 
     Example:
-        >>> shares(np.zeros(3, int), np.array([0, 1, 0]), np.array([2, 1, 0]), AttributionRules())[:, 3].tolist()
+        >>> given = shares(np.zeros(3, int), np.array([0, 1, 0]), np.array([2, 1, 0]), AttributionRules())
+        >>> given[:, 3].round(3).tolist()
         [0.4, 0.2, 0.4]
     """
     change = np.flatnonzero(np.diff(conversion)) + 1
@@ -102,8 +103,9 @@ def removal_effects(moves: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         removal effect: Anderl, Becker, von Wangenheim and Schumann 2016, doi 10.1016/j.ijresmar.2016.03.001).
 
     Example:
-        >>> removal_effects(np.array([[0, 1, 1], [2, 0, 0]]))
-        (array(0.5), array([1.]))
+        >>> chance, removed = removal_effects(np.array([[0, 1, 1], [2, 0, 0]]))
+        >>> float(chance), removed.tolist()
+        (0.5, [1.0])
     """
     k, out = moves.shape[-1] - 2, moves.sum(axis=-1, keepdims=True)
     chance = moves / np.where(out > 0, out, 1)

@@ -90,7 +90,7 @@ class Vitals(Result):
                 "found_low": vital.found[1],
                 "found_high": vital.found[2],
                 "found_kind": vital.kind,
-                "n_of": vital.n,
+                "n_of": vital.n if vital.kind != "count" else None,
                 "said": vital.said,
             }
             for vital in self.vitals
