@@ -14,8 +14,10 @@ from toolkit.errors import MissingData, UsageError
 from toolkit.experiments.exposed import (
     BEFORE,
     EARLY,
+    ONE,
     PER,
     PER_BEFORE,
+    PER_SQUARE,
     SQUARE,
     STEPS,
     VALUE,
@@ -36,11 +38,12 @@ def asked(data, metrics=METRICS, **settings):
 
 
 def by_places(one, m):
-    """The variables of a customer of the twin, by place."""
+    """The variables of a customer of the twin, by place, and 1."""
     (value, per), (before, per_before), (early, _) = (one[name][m] for name in ("after", "before", "early"))
-    ratio = METRICS[m].kind == "ratio"
-    found = {VALUE: value, PER: per, BEFORE: before, PER_BEFORE: per_before, SQUARE: value**2}
-    return np.array([(found | {EARLY: 0.0 if ratio else early})[place] for place in range(6)])
+    early = 0.0 if METRICS[m].kind == "ratio" else early
+    found = {VALUE: value, PER: per, BEFORE: before, PER_BEFORE: per_before, EARLY: early}
+    found |= {SQUARE: value**2, PER_SQUARE: per**2, ONE: 1.0}
+    return np.array([found[place] for place in range(ONE + 1)])
 
 
 @pytest.mark.parametrize("period", [(None, None), (START + pd.Timedelta(days=3), START + pd.Timedelta(days=9))])
@@ -62,14 +65,15 @@ def test_a_slow_twin_counts_the_same(seed, period):
     ripe = [one for one in people if not one["young"]]
     places = [(trial.steps[trial.days.index(one["day"])], steps + words.index(one["device"])) for one in ripe]
     for m in range(3):
-        expected = np.zeros((trial.groups, 2, 6, 7))
+        expected = np.zeros((trial.groups, 2, ONE + 1, ONE + 1))
         for one, slots in zip(ripe, places, strict=True):
             values = by_places(one, m)
             for slot in slots:
-                expected[slot, arms[one["variant"]]] += values[:, None] * np.append(values, 1)
-        np.testing.assert_allclose(sums.total[:, m], expected[..., 6], rtol=1e-12, atol=1e-9)
-        needed = expected[..., :6] * (sums.cross[:, m] != 0)
-        np.testing.assert_allclose(sums.cross[:, m], needed, rtol=1e-10, atol=1e-9)
+                expected[slot, arms[one["variant"]]] += values[:, None] * values
+        np.testing.assert_allclose(sums.total[:, m, :, :SQUARE], expected[..., :SQUARE, ONE], rtol=1e-12, atol=1e-9)
+        np.testing.assert_allclose(sums.cross[:, m, :, :SQUARE, :SQUARE], expected[..., :SQUARE, :SQUARE], 1e-10, 1e-9)
+        needed = expected[..., : PER + 1, SQUARE:ONE]
+        np.testing.assert_allclose(sums.cross[:, m, :, : PER + 1, SQUARE:], needed, rtol=1e-10, atol=1e-9)
         held = np.sort([one["after"][m][0] for one in ripe])
         tally = counts.values
         mine = np.repeat(tally.values, tally.counts)[np.repeat(tally.groups // 2 == m, tally.counts)]

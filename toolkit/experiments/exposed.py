@@ -26,8 +26,8 @@ STEPS = 28  # most points of the cumulative picture
 MOST_WORDS = 20  # of an attribute by which the split is looked at
 AT_EXPOSURE = ("device", "channel")  # columns of events by which it is looked at
 NEAR = (-PAUSE, -1), (0, PAUSE)  # µs from the exposure: before and after it, in one session
-VALUE, PER, BEFORE, PER_BEFORE, SQUARE, EARLY, ONE = range(7)  # a metric's variables: places in `Sums`, but for ONE
-USED = {True: (VALUE, PER, BEFORE, PER_BEFORE, SQUARE, ONE), False: (VALUE, BEFORE, SQUARE, EARLY, ONE)}  # of a ratio
+VALUE, PER, BEFORE, PER_BEFORE, EARLY, SQUARE, PER_SQUARE, ONE = range(8)  # variables: places in `Sums`, but for ONE
+USED = {True: {VALUE, PER, BEFORE, PER_BEFORE, SQUARE, PER_SQUARE, ONE}, False: {VALUE, BEFORE, EARLY, SQUARE, ONE}}
 
 
 class Trial(NamedTuple):
@@ -62,9 +62,10 @@ class Trial(NamedTuple):
 
     @property
     def products(self) -> list[tuple[int, int, int]]:
-        """What is summed beside the customers: metric, variable, variable."""
+        """What is summed beside the customers: metric, variable, variable; squares only times values."""
         used = [(m, USED[asked.metric.kind == "ratio"]) for m, asked in enumerate(self.metrics)]
-        return [(m, i, j) for m, places in used for j in places for i in places if i <= j and i != ONE]
+        pairs = [(i, j) for j in range(ONE + 1) for i in range(min(j + 1, SQUARE)) if i <= PER or not SQUARE <= j < ONE]
+        return [(m, i, j) for m, places in used for i, j in pairs if {i, j} <= places]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -196,7 +197,7 @@ def _variables(rows: list[Rows], since: np.ndarray, asked: Asked) -> dict[int, n
     found[EARLY] = rows[0].within(since, since + window // 2)
     for place in (VALUE, BEFORE, EARLY):
         found[place] = np.minimum(found[place], 1 if asked.metric.kind == "share" else asked.cap)
-    return found | {SQUARE: found[VALUE] ** 2}
+    return found | {square: found[of] ** 2 for of, square in ((VALUE, SQUARE), (PER, PER_SQUARE)) if of in found}
 
 
 def counted(data: Data, trial: Trial) -> tuple[ExposedCounts, Trial]:

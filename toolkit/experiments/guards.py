@@ -221,7 +221,7 @@ def _halves(seen: Seen, halves: list[list], p: list, when: str) -> Guard:
 def outliers(seen: Seen) -> Guard:
     """Whether few customers hold so much of a sum that its mean cannot be judged."""
     amounts = [(m, metric, sums) for m, (metric, sums) in enumerate(seen.metrics()) if metric.kind != "share"]
-    needs = [SKEW_RULE * skewness(sums.pick(at.VALUE, at.SQUARE)) ** 2 / sums.n for _, _, sums in amounts]
+    needs = [SKEW_RULE * _skewness(metric, sums) ** 2 / sums.n for _, metric, sums in amounts]
     if np.isnan(needs).all():
         return Guard(UNCLEAR, "There is no amount that varies.", 0)
     worst, arm = np.unravel_index(np.nanargmax(needs), np.shape(needs))
@@ -229,10 +229,14 @@ def outliers(seen: Seen) -> Guard:
     mine = [tally.groups == m * len(sums.n) + i for i in range(len(sums.n))]
     top = seen.each([_held(tally.values[group], tally.counts[group], most) for group in mine], "rate")
     n, needed = seen.said(sums.n[arm]), seen.said(needs[worst][arm] * sums.n[arm])
-    text = (
-        f"Share of {metric.name} that the top {most} hold: {top}. To judge its mean takes {needed} a variant; here {n}."
-    )
+    text = f"Share of {metric.name} that the top {most} hold: {top}. To judge it takes {needed} a variant; here {n}."
     return Guard(WARN if needs[worst][arm] > 1 else OK, text, int(sums.n[arm]))
+
+
+def _skewness(metric: Metric, sums: Sums) -> np.ndarray:
+    if metric.kind == "ratio":
+        return skewness(sums.pick(at.VALUE, at.PER, at.SQUARE, at.PER_SQUARE), ratio=True)
+    return skewness(sums.pick(at.VALUE, at.SQUARE))
 
 
 def _held(values: np.ndarray, counts: np.ndarray, most: int) -> float:
