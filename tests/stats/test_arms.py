@@ -352,7 +352,9 @@ def test_shares_that_are_uneventful_have_p_one_and_an_interval_and_no_relative_l
 def test_a_quantile_too_far_out_is_unknown_and_says_so():
     arms = [Tally.of(np.zeros(40, int), np.arange(40.0) + shift) for shift in (0, 1)]
     assert quantile_effect(*arms, 0.99).reason.item() == NOTES["far"]
-    assert quantile_effect(*arms, 0.5).reason.item() == ""
+    assert quantile_effect(*arms, 0.5).reason.item() == NOTES["rough"]
+    more = [Tally.of(np.zeros(300, int), np.arange(300.0) + shift) for shift in (100, 101)]
+    assert quantile_effect(*more, 0.5).reason.item() == "" and quantile_effect(*more, 0.6).rough.item()
     assert (
         quantile_effect(*(Tally.of(np.zeros(40, int), np.ones(40)) for _ in "ct"), 0.5).reason.item() == NOTES["alike"]
     )

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from toolkit.counts import BIN_SHIFT, Additive, Tally
-from toolkit.stats.effects import FEWEST, Effect
+from toolkit.stats.effects import BEYOND, FEWEST, Effect
 from toolkit.stats.scores import Z95
 
 BIN = 2.0 ** (BIN_SHIFT - 52) / 12**0.5  # standard error of a value known by its bin of a Tally, of the value
@@ -16,7 +16,6 @@ LOST = 1e-12  # of the mean square: a variance below this is rounding
 TINY = 1e-150  # in place of a variance of 0
 SKEW_RULE = 355  # units for each squared skewness (Kohavi and others 2014, doi:10.1145/2623330.2623341)
 CLUSTERS = 40  # per arm, where units are clusters, below which an interval is rough
-BEYOND = 150  # units on either side of a quantile, below which its interval is rough (docs/calibration.md)
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +151,8 @@ def quantile_effect(control: Tally, treatment: Tally, q: float, groups: int = 1,
         known = (q - reach > 0) & (q + reach < 1) & (n > 1)
         variance = ((high - low) / (2 * Z95)) ** 2 + (0 if tally.exact else (BIN * value) ** 2)
         values.append(value), variances.append(np.where(known, variance, np.nan)), sizes.append(n)
-    return Effect(*values, *sizes, *variances, np.inf, np.inf)
+    rough = np.minimum(*sizes) * min(q, 1 - q) < BEYOND
+    return Effect(*values, *sizes, *variances, np.inf, np.inf, rough=rough)
 
 
 def skewness(sums: Sums, ratio: bool = False) -> np.ndarray:

@@ -11,6 +11,7 @@ from toolkit.stats.scores import score_interval, score_ratio, score_ratio_z, sco
 
 FEW = 5  # expected in a cell, below which a guard speaks
 FEWEST = 50  # units in each arm from which a covariate is used
+BEYOND = 150  # units on either side of a quantile, below which its interval is rough (docs/calibration.md)
 NOTES = {  # of what is unknown or left out; the first that holds is given
     "empty": "Nobody was counted in a group, so nothing can be compared.",
     "single": "Fewer than two units in a group, so nothing can be compared.",
@@ -18,6 +19,7 @@ NOTES = {  # of what is unknown or left out; the first that holds is given
     "far": "Too few units for a quantile this far out.",
     "alike": "All values within each group are the same, so there is no spread to judge the difference by.",
     "zero": "Control cannot be told from zero, so no relative difference is reported.",
+    "rough": f"Fewer than {BEYOND} units on one side of a quantile, so its interval is rough.",
     "dropped": f"A covariate does not vary, or a group has fewer than {FEWEST} units: it is left out.",
 }
 
@@ -72,6 +74,7 @@ class Effect(_Asked):
         df_t: degrees of freedom of var_t.
         cov: covariance of the two values; 0 without covariates.
         dropped: whether a covariate was left out.
+        rough: whether a quantile has few units on one of its sides.
 
     Method:
         Welch 1947 (doi:10.1093/biomet/34.1-2.28); the relative lift by Fieller 1954
@@ -93,6 +96,7 @@ class Effect(_Asked):
     df_t: np.ndarray
     cov: np.ndarray = 0.0
     dropped: np.ndarray = False
+    rough: np.ndarray = False
 
     @property
     def se(self) -> np.ndarray:
@@ -118,6 +122,7 @@ class Effect(_Asked):
             "far": np.isnan(self.var_c + self.var_t),
             "alike": np.isnan(self.se),
             "zero": np.isnan(self.rel),
+            "rough": self.rough,
             "dropped": self.dropped,
         }
         return np.select(np.broadcast_arrays(*found.values()), [NOTES[name] for name in found], "")
