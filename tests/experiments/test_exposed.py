@@ -162,6 +162,12 @@ def test_long_experiments_are_told_in_at_most_28_steps_of_whole_days(large):
     assert trial_of(zoned, "trial").days == trial.days  # nine in the morning there
 
 
+def test_an_attribute_may_have_a_dot_in_its_name():
+    tables = world(3)
+    tables["customers"]["region.code"] = "north"
+    assert dict(trial_of(opened(tables), "trial", by="region.code").attributes)["region.code"] == "customers"
+
+
 def test_left_out_the_variants_that_occur_are_planned_alike_and_control_is_first():
     tables = world(3)
     tables["exposures"].variant = tables["exposures"].variant.replace({"third": "Control"})

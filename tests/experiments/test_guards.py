@@ -267,6 +267,15 @@ def test_guards_of_outcomes_need_metrics_and_a_plan_brings_its_own():
     assert result.definition.window == "4 days from the exposure"
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_variants_in_the_other_order_are_seen_alike(seed):
+    data = opened(world(seed, customers=200))
+    one, two = (guards(data, METRICS, planned=dict.fromkeys(names, 1)) for names in (("base", "new"), ("new", "base")))
+    assert one.keys() == two.keys()
+    for name in one:
+        assert one[name].verdict == two[name].verdict and one[name].p == pytest.approx(two[name].p, nan_ok=True), name
+
+
 def test_the_worst_stands_first_and_the_veto_is_a_note():
     result = tk.check_split(made(np.repeat(["control", "treatment"], [300, 180]), day=np.arange(480) % 3), "trial")
     assert [row["verdict"] for row in result.rows()][:2] == [VETO, VETO] and result.invalid

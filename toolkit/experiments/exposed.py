@@ -205,13 +205,12 @@ def counted(data: Data, trial: Trial) -> tuple[ExposedCounts, Trial]:
     counts, arms = run(data, count_exposed, asked=trial), len(trial.variants)
     tally, some = counts.values, counts.values.values > 0
     pooled = Tally.sum([Tally(tally.groups[some] // arms, tally.values[some], tally.counts[some], tally.exact)])
-    metrics = list(trial.metrics)
-    for m, asked in enumerate(metrics):
-        cap = pooled.quantile(asked.metric.winsorise, groups=len(metrics))[m]
-        if asked.metric.winsorise < 1 and cap > 0:
-            metrics[m] = asked._replace(cap=cap)
-    again = trial._replace(metrics=tuple(metrics))
-    return (counts if again.metrics == trial.metrics else run(data, count_exposed, asked=again)), again
+    cut = [pooled.quantile(asked.metric.winsorise, groups=len(trial.metrics)) for asked in trial.metrics]
+    cut = {m: caps[m] for m, caps in enumerate(cut) if trial.metrics[m].metric.winsorise < 1 and caps[m] > 0}
+    if not cut:
+        return counts, trial
+    trial = trial._replace(metrics=tuple(one._replace(cap=cut.get(m, np.inf)) for m, one in enumerate(trial.metrics)))
+    return run(data, count_exposed, asked=trial), trial
 
 
 def trial_of(
@@ -247,7 +246,7 @@ def trial_of(
         raise one_of("planned variant", next(iter(rules.weights)), trial.weights)
     metrics = [metrics] if isinstance(metrics, Metric) else [*metrics] or getattr(planned, "metrics", ())
     asked = tuple(Asked.of(data, metric, rules.window) for metric in metrics)
-    tables = dict(name.split(".")[::-1] for name in data.vocabularies if name.startswith(("events.", "customers.")))
+    tables = dict(name.split(".", 1)[::-1] for name in data.vocabularies if name.startswith(("events.", "customers.")))
     if by and by not in tables:
         raise one_of("by", by, tables)
     looked_at = [c for c, table in tables.items() if table == "customers" or c in AT_EXPOSURE]

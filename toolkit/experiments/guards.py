@@ -25,6 +25,7 @@ from toolkit.study.data import Data
 
 VETO, WARN, UNCLEAR, OK = VERDICTS = "veto", "warn", "cannot tell", "ok"  # the worst first
 NOTICED = 0.01  # a p worth a warning
+SKEWED = {True: (at.VALUE, at.PER, at.SQUARE, at.PER_SQUARE), False: (at.VALUE, at.SQUARE)}  # by whether it is a ratio
 LISTED = 3  # days or groups named in a sentence
 
 
@@ -221,7 +222,8 @@ def _halves(seen: Seen, halves: list[list], p: list, when: str) -> Guard:
 def outliers(seen: Seen) -> Guard:
     """Whether few customers hold so much of a sum that its mean cannot be judged."""
     amounts = [(m, metric, sums) for m, (metric, sums) in enumerate(seen.metrics()) if metric.kind != "share"]
-    needs = [SKEW_RULE * _skewness(metric, sums) ** 2 / sums.n for _, metric, sums in amounts]
+    skew = [skewness(sums.pick(*SKEWED[one.kind == "ratio"]), one.kind == "ratio") for _, one, sums in amounts]
+    needs = [SKEW_RULE * one**2 / sums.n for one, (_, _, sums) in zip(skew, amounts, strict=True)]
     if np.isnan(needs).all():
         return Guard(UNCLEAR, "There is no amount that varies.", 0)
     worst, arm = np.unravel_index(np.nanargmax(needs), np.shape(needs))
@@ -231,12 +233,6 @@ def outliers(seen: Seen) -> Guard:
     n, needed = seen.said(sums.n[arm]), seen.said(needs[worst][arm] * sums.n[arm])
     text = f"Share of {metric.name} that the top {most} hold: {top}. To judge it takes {needed} a variant; here {n}."
     return Guard(WARN if needs[worst][arm] > 1 else OK, text, int(sums.n[arm]))
-
-
-def _skewness(metric: Metric, sums: Sums) -> np.ndarray:
-    if metric.kind == "ratio":
-        return skewness(sums.pick(at.VALUE, at.PER, at.SQUARE, at.PER_SQUARE), ratio=True)
-    return skewness(sums.pick(at.VALUE, at.SQUARE))
 
 
 def _held(values: np.ndarray, counts: np.ndarray, most: int) -> float:

@@ -50,7 +50,11 @@ def draw_splitcheck(result, ax) -> None:
     ax.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=3)
     some = [row for row in rows if row["variant"] in planned and row["n_customers"] > rows[-1]["n_customers"] / 10]
     seen = [*planned.values(), *(row[f"variant_share_{end}"] for row in some for end in ("low", "high"))]
-    ax.set(xlabel="first exposed by", ylabel="share of customers", ylim=(min(seen), max(seen)))
+    pad, days = 0.04 * (max(seen) - min(seen)), np.array(result.trial.days, dtype="datetime64[D]")
+    ax.set(ylim=(min(seen) - pad, max(seen) + pad), xlim=(days[0] - 1, days[-1] + 1))
+    ax.set(xlabel="first exposed by", ylabel="share of customers")
+    if len(days) < 8:
+        ax.set_xticks(days, days.astype(str))
     ax.tick_params(axis="x", rotation=30)
     percent(ax, result.definition.locale, axis="y")
 
