@@ -34,13 +34,13 @@ MUST_DRAW = {  # on the samples: section, and the forms in which it must show so
         "Which pitfalls do we see?": {"figure", "table"},
         "At which touchpoints do customers meet us?": {"figure", "table"},
         "How does each touchpoint do?": {"table"},
-        "How does the attention spread over the stages?": {"table"},
+        "How do the events spread over the stages?": {"table"},
         "How much do they do in a visit?": {"figure", "table"},
         "Do they use several channels?": {"figure", "table"},
         "Are they who we think they are?": {"table"},
         "Is the experience the same in every channel?": {"figure", "table"},
         "What happens when the channel changes?": {"figure", "table"},
-        "Where do they have to come again?": {"figure"},
+        "Where do they come again?": {"figure"},
         "Who has to ask twice?": {"table"},
         "What follows what?": {"figure"},
     },
@@ -60,6 +60,14 @@ MUST_DRAW = {  # on the samples: section, and the forms in which it must show so
         "And what did it change?": {"table"},
         "What is it worth?": {"figure"},
     },
+    "05-experiment": {
+        "How many customers would the next one need?": {"figure", "table"},
+        "Can its variants be compared?": {"figure", "table"},
+        "What did it change?": {"figure", "table"},
+        "And can those of the other one?": {"table"},
+        "Is somebody missing from a variant?": {"figure"},
+        "What would it have seemed to change?": {"figure", "table"},
+    },
 }
 ASIDE = {"In short, computed", "The figures this report keeps", "What could make this wrong, and what to do next"}
 CONSENT, ORDERS = "What have customers agreed to?", "What do the orders say?"
@@ -67,23 +75,32 @@ FOR_SOME = "Is the journey another one for some?"
 BETWEEN = {"Is the experience the same in every channel?", "What happens when the channel changes?"}
 PLACED = {"What does the whole journey look like?", "Who has to ask twice?"}
 CHANNELS = {"Do they use several channels?", "Are they who we think they are?"}
-WHOLE = {"Are they who we think they are?"}  # devices are those of the whole study, whatever the day
+WHOLE = {  # devices, and exposures dropped on the way in, are those of the whole study, whatever the day
+    "Are they who we think they are?",
+    "Can its variants be compared?",
+    "And can those of the other one?",
+}
+NEXT, SPLIT = "How many customers would the next one need?", "Is somebody missing from a variant?"
+READ = {"What did it change?", "What would it have seemed to change?"}
 ANYWHERE = {"Where do they go instead?", "Where do visits end?"}
 GAPS = {  # where something cannot be shown, by data set and notebook
     "samples": {},
     "twenty": {
         "03-touchpoints": {FOR_SOME, *BETWEEN},
         "04-conversion": {"Was there a bad week?", "What goes with converting?"},
+        "05-experiment": {NEXT, SPLIT, *READ},
     },
     "events only": {
         "01-data": {CONSENT, ORDERS},
         "03-touchpoints": {FOR_SOME, *BETWEEN, *PLACED, *CHANNELS},
         "04-conversion": set(MUST_DRAW["04-conversion"]) - ANYWHERE,
+        "05-experiment": set(MUST_DRAW["05-experiment"]),
     },
     "orders only": {
         "01-data": {CONSENT},
         "03-touchpoints": set(MUST_DRAW["03-touchpoints"]) - {"Which pitfalls do we see?"},
         "04-conversion": set(MUST_DRAW["04-conversion"]) - {"What is it worth?"},
+        "05-experiment": set(MUST_DRAW["05-experiment"]),
     },
 }
 NOTHING = "nothing of it falls in the period, or no group is large enough"
@@ -110,7 +127,8 @@ def reported(request, tmp_path_factory):
 def past(tmp_path_factory):
     """In Danish, in a period, by channel, as it was in February: of the samples, and of what there was in February."""
     home = tmp_path_factory.mktemp("past")
-    asked = {"given": {"breakdown": "channel", "within": "14d"}, "period": PERIOD, "as_of": UNTIL, "locale": "da"}
+    given = {"breakdown": "channel", "within": "14d", "experiment": "retargeting-holdout"}
+    asked = {"given": given, "period": PERIOD, "as_of": UNTIL, "locale": "da"}
     whole = report(SAMPLES, home / "whole", **asked)
     return SimpleNamespace(whole=whole, cut=report(cut(home / "webshop"), home / "cut", **asked))
 

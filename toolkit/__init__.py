@@ -45,7 +45,7 @@ _WHERE = {
     "experiments.metrics": ("share", "mean", "ratio", "quantile"),
     "experiments.plan": ("plan_experiment", "PlanRules", "Plan"),
     "experiments.guards": ("check_split",),
-    "experiments.readout": ("readout",),
+    "experiments.readout": ("readout", "plan_next"),
     "stats.shares": ("share_of", "compare_shares"),
     "stats.means": ("compare_means",),
     "stats.many": ("adjust",),

@@ -49,13 +49,16 @@ def test_free_shipping_wins_and_its_planted_lift_lies_in_the_interval(samples):
     found = tk.readout(samples, "free-shipping", metrics=tk.share("purchase", within="28d"))
     (row,) = found.rows()
     assert row["diff_low"] < 0.07639 < row["diff_high"] and row["finding"] == "better"
-    assert found.say()[0].startswith("WIN: purchase is ") and found.headline["lift_rel_low"] > 0
+    assert (
+        found.say()[0].startswith("free-shipping: WIN. In treatment purchase is ")
+        and found.headline["lift_rel_low"] > 0
+    )
     assert "check how it is recorded" in found.paragraph() and "customers with purchase a month" in found.paragraph()
 
 
 def test_the_new_checkout_is_invalid_and_its_estimates_are_kept_in_grey(samples):
     found = tk.readout(samples, "new-checkout")
-    assert found.say()[0].startswith("INVALID: ") and isnan(found.headline["lift_rel"])
+    assert found.say()[0].startswith("new-checkout: INVALID. ") and isnan(found.headline["lift_rel"])
     assert {row["finding"] for row in found.rows()} == {"not valid"} and found.rows()[0]["diff"] > 0
     html = found._repr_html_()
     assert html.index("INVALID") < html.index('class="guard"') < html.index(GREY) < html.index("<table")
@@ -65,7 +68,7 @@ def test_the_new_checkout_is_invalid_and_its_estimates_are_kept_in_grey(samples)
 def test_the_holdout_shows_no_difference(samples):
     found = tk.readout(samples, "retargeting-holdout")
     assert {row["finding"] for row in found.rows()} == {"open"}
-    assert found.say()[0].startswith("TOO EARLY (") and "more than a year" in found.say()[0]
+    assert found.say()[0].startswith("retargeting-holdout: TOO EARLY (") and "more than a year" in found.say()[0]
 
 
 def test_a_covariate_narrows_the_interval_only_where_it_explains_something(samples):
@@ -241,7 +244,7 @@ def test_a_plan_is_read_with_its_looks_and_running_it_again_spends_nothing(sampl
 def test_what_is_too_small_is_not_shown_and_what_is_missing_is_said(samples):
     few = tk.open_data(world(2, customers=8), tz="UTC", small_cells=20)
     found = tk.readout(few, "trial", metrics=tk.share("buy"))
-    assert found.rows() == [] and found.say()[0].startswith("TOO EARLY: too few customers")
+    assert found.rows() == [] and found.say()[0].startswith("trial: TOO EARLY. Too few customers")
     assert isinstance(tk.show(found), Missing)
     with pytest.raises(MissingData, match="it has "):
         tk.readout(samples, "no such")
@@ -261,3 +264,10 @@ def test_customers_labelled_by_chance_seldom_win_or_lose():
         alarms += verdict([share, mean], [BUY, SPENT])[0].word in (WIN, LOSS)
     assert alarms / runs <= 0.05 + 2 * (0.05 * 0.95 / runs) ** 0.5
     assert alarms > 0
+
+
+def test_the_next_plan_is_judged_as_the_readout_is_or_says_what_is_missing(samples):
+    plan, read = tk.plan_next(samples, mde_rel=0.2), tk.readout(samples, "free-shipping")
+    assert [metric.name for metric in plan.metrics] == [row["metric"] for row in read.rows()]
+    with pytest.raises(MissingData, match="a longer time"):
+        tk.plan_next(samples.between("2030-01-01", "2030-02-01"))

@@ -16,7 +16,7 @@ from toolkit.errors import MissingData, UsageError
 from toolkit.experiments import exposed as at
 from toolkit.experiments.guards import VETO, WARN, SplitCheck, check_split
 from toolkit.experiments.metrics import Metric, mean, ratio, said, share
-from toolkit.experiments.plan import Plan
+from toolkit.experiments.plan import Plan, PlanRules, plan_experiment
 from toolkit.experiments.verdict import (
     EARLY,
     INVALID,
@@ -31,6 +31,7 @@ from toolkit.experiments.verdict import (
     judged,
     line,
 )
+from toolkit.journeys.coverage import EXPORTS
 from toolkit.results import Definition, Result, safe_text
 from toolkit.shown import show_interval, show_number
 from toolkit.stats.arms import Sums, adjusted_effect, mean_effect, quantile_effect, ratio_effect
@@ -50,12 +51,14 @@ class Readout(Result):
     """What an experiment shows, and whether one may believe it.
 
     Attributes:
+        experiment: its id.
         check: what the guards saw, and what was counted.
         lines: each metric of each variant against control.
         plan: the plan with this look counted; None = it is looked at once.
         definition: the card.
     """
 
+    experiment: str
     check: SplitCheck
     lines: tuple[Line, ...]
     plan: Plan | None
@@ -128,7 +131,10 @@ class Readout(Result):
         (variant, verdict), *others = self.verdicts.items()
         if verdict.word == INVALID:
             why = next(guard.text for guard in self.check.guards.values() if guard.verdict == VETO)
-            return [f"INVALID: {why}", "What the variants show is kept in grey and must not be used."]
+            return [
+                f"{safe_text(self.experiment)}: INVALID. {why}",
+                "What the variants show is kept in grey and must not be used.",
+            ]
         rest = [f"{safe_text(name)}: {self._word(other)}" for name, other in others]
         told = [self._headline(variant, verdict), self._meaning(verdict), self._regime(verdict)]
         return [*filter(None, told[:2]), " ".join(filter(None, [told[2], f"{'; '.join(rest)}." if rest else ""]))]
@@ -141,8 +147,9 @@ class Readout(Result):
         quiet = replace(self, definition=replace(self.definition, notes=()))
         notes = "".join(f'<p class="guard">{escape(safe_text(note, 600))}</p>' for note in self.definition.notes)
         grey = ' style="opacity:.5"' if self.invalid else ""
-        told = escape(safe_text(self.paragraph(), 2_000))
-        return f'<p class="verdict">{told}</p>{notes}<div{grey}>{Result._repr_html_(quiet)}</div>'
+        word = escape(safe_text(f"{self.experiment}: {self._word(next(iter(self.verdicts.values())))}", 600))
+        shown = Result._repr_html_(quiet)
+        return f'<p class="verdict"><strong>{word}</strong></p>{notes}<div{grey}>{shown}</div>'
 
     def _show(self, value: float, kind: str = "count") -> str:
         return show_number(float(value), kind, self.definition.locale)
@@ -160,18 +167,19 @@ class Readout(Result):
         return f"{EARLY} ({self._show(math.ceil(verdict.n_more))} more customers, {when} at this traffic)"
 
     def _headline(self, variant: str, verdict: Verdict) -> str:
-        word, lead, between = self._word(verdict), verdict.lead, partial(show_interval, locale=self.definition.locale)
+        lead, between = verdict.lead, partial(show_interval, locale=self.definition.locale)
+        word, control = f"{safe_text(self.experiment)}: {self._word(verdict)}", next(iter(self.check.trial.weights))
         if lead is None or math.isnan(lead.p):
             reason = str(lead.effect.reason) if lead else ""
-            return f"{word}: {reason or 'too few customers in a variant to show anything.'}"
+            return f"{word}. {reason or 'Too few customers in a variant to show anything.'}"
         value, diff = KINDS.get(lead.metric.kind, ("number", "diff"))
         there, here = (self._show(v, value) for v in (lead.effect.treatment, lead.effect.control))
         level = f"{self._show(lead.diff.level, 'rate').replace('.0', '').replace(',0', '')} interval"
         p = f"p {'' if lead.p_adjusted < 0.001 else '= '}{self._show(lead.p_adjusted, 'p')}"
         p += ", adjusted" if lead.p_adjusted != lead.p else ""
         told = (
-            f"{word}: {safe_text(lead.metric.name)} is {there} in {safe_text(variant)} against {here} in "
-            f"{safe_text(next(iter(self.check.trial.weights)))}, a difference of {self._show(lead.effect.diff, diff)} "
+            f"{word}. In {safe_text(variant)} {safe_text(lead.metric.name)} is {there} against {here} in "
+            f"{safe_text(control)}, a difference of {self._show(lead.effect.diff, diff)} "
             f"({level} {between(float(lead.effect.diff), lead.diff, diff)}; {p})"
         )
         if not math.isnan(rel := float(lead.effect.rel)):
@@ -195,8 +203,8 @@ class Readout(Result):
         told = f"{n} customers; this holds if it is looked at once: no plan was given."
         if plan is not None:
             planned = f"{n} of {self._show(plan.planned_n)} planned customers"
-            spent = f"{self._show(plan.spent)} of {1 - plan.rules.level:g} spent"
-            looks = {0: "it may be looked at at any time", 1: "one look"}
+            spent = f"{self._show(plan.spent, 'number')} of {self._show(1 - plan.rules.level, 'number')} spent"
+            looks = {0: "it may be looked at at any time", 1: "the plan has one look, at the end"}
             how = looks.get(plan.rules.looks, f"look {len(plan.taken)} of {plan.rules.looks}, {spent}")
             told = f"{planned}; {how}."
             if Regime(plan).sequential and verdict.word in (WIN, LOSS, MIXED) and self.ledger["shown"] < plan.planned_n:
@@ -245,11 +253,13 @@ def readout(
     Example:
         >>> import toolkit as tk
         >>> shop = tk.open_data(tk.make_data(3_000, rng=1))
-        >>> readout(shop, "new-checkout").say()[0][:8]
-        'INVALID:'
+        >>> readout(shop, "new-checkout").say()[0][:22]
+        'new-checkout: INVALID.'
     """
     if plan is not None and (metrics is not None or weights is not None):
         raise UsageError("The plan names metrics and weights; leave them out, or plan a new experiment.")
+    if not data.vocabulary("experiment_id", "exposures"):
+        raise MissingData(f"Experiment {experiment}", "exposures", EXPORTS["exposures"][1])
     if plan is None and metrics is None:
         metrics = usual_metrics(data)
     check = check_split(data, experiment, plan or weights, metrics=metrics or ())
@@ -264,9 +274,8 @@ def readout(
         and min(check.counts.exposed.sum(axis=0)[[0, arm]]) >= data.small_cells
         and _shown(effect := effect_of(check, m, arm), data.small_cells)
     ]
-    return Readout(
-        check=check, lines=judged(lines, regime), plan=plan, definition=_card(data, experiment, check, regime)
-    )
+    card = _card(data, experiment, check, regime)
+    return Readout(experiment=experiment, check=check, lines=judged(lines, regime), plan=plan, definition=card)
 
 
 def _shown(effect: Effect | ShareEffect, least: int) -> bool:
@@ -332,6 +341,29 @@ def usual_metrics(data: Data) -> list[Metric]:
     if "revenue" in data.store.manifest["kinds"].get("orders", {}) and len(data.vocabulary("currency", "orders")) <= 1:
         found += [mean("revenue", covariate="before").secondary(), ratio("revenue", "orders").secondary()]
     return found
+
+
+def plan_next(data: Data, *, mde_rel: float = 0.1, rules: PlanRules | None = None) -> Plan:
+    """How many customers the next experiment needs, judged by what most shops judge by (`usual_metrics`).
+
+    Args:
+        data: the study, whose period (left out: the last eight weeks) tells baselines and traffic.
+        mde_rel: the relative difference in the share who purchase that must not be missed, > 0.
+        rules: variants, looks, window, exposure.
+
+    Raises:
+        MissingData: there is nothing to plan from.
+
+    Example:
+        >>> import toolkit as tk
+        >>> plan_next(tk.open_data(tk.make_data(2_000, rng=1))).deciding.name
+        'purchase'
+    """
+    try:
+        return plan_experiment(usual_metrics(data), data, mde_rel=mde_rel, rules=rules)
+    except UsageError:
+        needs = "purchases of enough customers in the period"
+        raise MissingData("A plan for the next experiment", needs, "a longer time") from None
 
 
 def _card(data: Data, experiment: str, check: SplitCheck, regime: Regime) -> Definition:
