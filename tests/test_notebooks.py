@@ -50,12 +50,12 @@ MUST_DRAW = {  # on the samples: section, and the forms in which it must show so
         "Does the rule matter?": {"table"},
         "Was there a bad week?": {"figure"},
         "How long do they take?": {"figure"},
-        "Where do they go instead?": {"figure"},
+        "Which way do visits go?": {"figure"},
         "Where do visits end?": {"figure"},
         "Which paths are trodden most?": {"figure"},
         "What goes with converting?": {"figure", "table"},
-        "Do these tables mislead?": {"table"},
-        "Which channel deserves the credit?": {"figure", "table"},
+        "Does this table mislead?": {"table"},
+        "Which channel do the rules credit?": {"figure", "table"},
         "What does it cost?": {"table"},
         "And what did it change?": {"table"},
         "What is it worth?": {"figure"},
@@ -82,7 +82,7 @@ WHOLE = {  # devices, and exposures dropped on the way in, are those of the whol
 }
 NEXT, SPLIT = "How many customers would the next one need?", "Is somebody missing from a variant?"
 READ = {"What did it change?", "What would it have seemed to change?"}
-ANYWHERE = {"Where do they go instead?", "Where do visits end?"}
+ANYWHERE = {"Which way do visits go?", "Where do visits end?"}
 GAPS = {  # where something cannot be shown, by data set and notebook
     "samples": {},
     "twenty": {
