@@ -145,6 +145,38 @@ def one_of(what: str, value: object, options: Iterable[object]) -> UsageError:
     return UsageError(f"{what} is {value!r}{hint}; choose one of {', '.join(map(repr, options))}.")
 
 
+def several(words: str | Iterable[str]) -> list[str]:
+    """One word or several as a list: a text is one word, never its letters.
+
+    Example:
+        >>> several("purchase"), several(["cart", "purchase"])
+        (['purchase'], ['cart', 'purchase'])
+    """
+    return [words] if isinstance(words, str) else list(words)
+
+
+def need_a(what: str, value: object, *kinds: type) -> None:
+    """Raise the error for a value of another kind than what is asked for.
+
+    Args:
+        what: the name of the parameter, such as "rules".
+        value: what was given.
+        *kinds: the classes of which it must be one.
+
+    Raises:
+        UsageError: it is none of them.
+
+    Example:
+        >>> need_a("within", 7, str)
+        Traceback (most recent call last):
+        toolkit.errors.UsageError: within is of type int; give a str.
+    """
+    if not isinstance(value, kinds):
+        raise UsageError(
+            f"{what} is of type {type(value).__name__}; give a {' or a '.join(k.__name__ for k in kinds)}."
+        )
+
+
 def raise_all(kind: type[ToolkitError], problems: Iterable[str]) -> None:
     """Raise one error for all problems; do nothing when there are none.
 

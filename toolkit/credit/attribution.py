@@ -12,7 +12,7 @@ from toolkit.credit.count import Asked, AttributionCounts, count_attribution, co
 from toolkit.credit.holdout import Holdout, goal_of, holdout
 from toolkit.credit.result import CURE, FEW, NO_TOUCH, NOT_CAUSAL, Attribution, estimate, shown_rows
 from toolkit.credit.rules import SHARED, AttributionRules
-from toolkit.errors import MissingData, UsageError, one_of
+from toolkit.errors import MissingData, UsageError, need_a, one_of, several
 from toolkit.journeys.coverage import need_events
 from toolkit.results import Definition
 from toolkit.schema import TABLES
@@ -63,7 +63,9 @@ def attribution(
         True
     """
     need_events(data, "attribution")
-    rules, goal = rules or AttributionRules(), goal_of(data, goal, "Attribution")
+    rules = AttributionRules() if rules is None else rules
+    need_a("rules", rules, AttributionRules)
+    goal = goal_of(data, goal, "Attribution")
     _can_credit(data, by)
     touches, notes = _touches(data, goal, rules)
     kind = np.zeros(len(data.vocabulary("touchpoint")) + 1, np.int8)
@@ -74,6 +76,7 @@ def attribution(
     counts = run(data, count_attribution, asked=asked)
     names, shown = shown_rows(counts, [*labels, NO_TOUCH], data.small_cells)
     credit = estimate(counts, shown)
+    data.codes(rules.holdouts, by)  # a name that does not occur would hold nothing out
     held, gaps = _holdouts(data, goal, lookback, rules.holdouts, labels)
     few = {label: FEW for label, n in zip(labels, counts.customers, strict=False) if n and label not in names}
     row_of = {word: few.get(labels[i], labels[i]) for word, i in zip(data.vocabulary(by), place, strict=False)}
@@ -103,7 +106,7 @@ def _can_credit(data: Data, by: str) -> None:
 def _touches(data: Data, goal: list[str], rules: AttributionRules) -> tuple[list[str], list[str]]:
     """The touchpoints that count as touches, and what must be said about it."""
     if rules.touches is not None:
-        return [name for name in rules.touches if name not in goal], []
+        return [name for name in several(rules.touches) if name not in goal], []
     others = [name for name in data.vocabulary("touchpoint") if name not in goal]
     placed = {name: data.catalogue.place(name) for name in others}
     counted = [n for n, place in placed.items() if not place or (place.family not in OWN and place.stage not in AFTER)]

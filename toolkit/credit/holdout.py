@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from toolkit.counts import Additive
-from toolkit.errors import MissingData, one_of
+from toolkit.errors import MissingData, one_of, several
 from toolkit.journeys.coverage import EXPORTS
 from toolkit.shown import show_number
 from toolkit.stats.shares import SCORE, ShareLift, compare_shares
@@ -165,7 +165,7 @@ def goal_of(data: Data, goal: str | Sequence[str] | None, measure: str) -> list[
         UsageError: one does not occur.
     """
     names = data.catalogue.names_with_role("purchase", data.vocabulary("touchpoint"))
-    found = names if goal is None else [goal] if isinstance(goal, str) else list(goal)
+    found = names if goal is None else several(goal)
     if not found:
         raise MissingData(measure, "touchpoint that the catalogue knows as purchase", "orders, or a goal you name")
     data.codes(found)

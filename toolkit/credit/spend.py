@@ -9,7 +9,7 @@ from typing import ClassVar
 import numpy as np
 
 from toolkit.credit.result import Attribution
-from toolkit.errors import MissingData
+from toolkit.errors import MissingData, need_a
 from toolkit.journeys.coverage import EXPORTS
 from toolkit.results import Definition, Result
 from toolkit.shown import show_number
@@ -59,6 +59,8 @@ class Spend(Result):
 
     def say(self) -> list[str]:
         """The channel whose credited conversions are dearest."""
+        if not self.credit.conversions:
+            return ["No conversion falls in the period, so none has a cost."]
         row, show = self.rows()[0], partial(show_number, locale=self.definition.locale)
         each = f"{show(row['least_money'], 'money')} to {show(row['most_money'], 'money')} {row['currency']}"
         said = [f"A conversion credited to {row[self.credit.by]} costs most: {each}, depending on the rule."]
@@ -89,6 +91,9 @@ def spend(credit: Attribution) -> Spend | Missing:
         >>> tk.spend(credit).rows()[0]["currency"]
         'DKK'
     """
+    if isinstance(credit, Missing):
+        return credit
+    need_a("credit", credit, Attribution)
     card = replace(
         credit.definition,
         measure=f"Cost of a credited conversion by {credit.by}",

@@ -9,7 +9,7 @@ from typing import ClassVar
 import numpy as np
 
 from toolkit.counts import Additive, Tally
-from toolkit.errors import UsageError
+from toolkit.errors import UsageError, need_a
 from toolkit.funnels.chains import NOWHERE, Search, chains, step_rows
 from toolkit.funnels.funnel import _can_divide, _groups
 from toolkit.funnels.result import UNKNOWN
@@ -229,7 +229,8 @@ def time_to_convert(
         >>> result.rows()[0]["n_entered"] == result.ledger["all"] - result.ledger["never entered"]
         True
     """
-    rules = replace(rules or FunnelRules(), entry="first")
+    need_a("rules", rules := rules or FunnelRules(), FunnelRules)
+    rules = replace(rules, entry="first")
     search, names = search_for(data, steps, within, rules)
     if search.gap:
         raise UsageError(

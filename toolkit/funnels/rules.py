@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
-from toolkit.errors import MissingData, UsageError, one_of, raise_all
+from toolkit.errors import MissingData, UsageError, need_a, one_of, raise_all
 from toolkit.funnels.chains import Search
 from toolkit.journeys.coverage import need_events
 from toolkit.journeys.steps import Step, steps_of
@@ -108,6 +108,7 @@ def search_for(
         UsageError: steps or a window that cannot be.
     """
     rules = rules or FunnelRules()
+    need_a("rules", rules, FunnelRules)
     found = steps_of(data, _roles(data) if steps is None else steps)
     if not 2 <= len(found) <= 64:
         raise UsageError(f"A funnel has 2 to 64 steps; here are {len(found)}.")

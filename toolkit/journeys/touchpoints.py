@@ -9,6 +9,7 @@ from typing import ClassVar
 import numpy as np
 
 from toolkit.counts import Additive, by_bucket, distinct_per_key
+from toolkit.errors import several
 from toolkit.journeys.coverage import need_events
 from toolkit.journeys.sessions import own_pages, session_starts
 from toolkit.results import Definition, Result
@@ -291,7 +292,7 @@ def touchpoints(data: Data, *, goal: Sequence[str] | None = None, gap: str = "30
     """
     need_events(data, "touchpoints")
     names = data.vocabulary("touchpoint")
-    goal = list(goal) if goal else data.catalogue.names_with_role("purchase", names)
+    goal = several(goal) if goal else data.catalogue.names_with_role("purchase", names)
     counts = run(data, count_touchpoints, gap=duration(gap), key=data.codes(goal))
     card = data.definition(
         "Touchpoints",

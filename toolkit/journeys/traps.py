@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from math import isnan, log, nan
 
-from toolkit.errors import UsageError
+from toolkit.errors import UsageError, need_a
 from toolkit.results import Definition, Result
 from toolkit.shown import cell_parts, is_number, kind_of, show_number
 from toolkit.study.attempt import Missing
@@ -223,7 +223,7 @@ def check_traps(*results: Result, caption: str = "") -> Traps:
         Ten rows: the trap, whether it is found, not found or its guard cannot tell, and what it saw.
 
     Raises:
-        UsageError: a caption with several results, or none.
+        UsageError: no result, something that is none, or a caption with several.
 
     Example:
         >>> import toolkit as tk
@@ -232,6 +232,10 @@ def check_traps(*results: Result, caption: str = "") -> Traps:
         >>> [row["trap"] for row in rows if row["verdict"] == "found"][-2:]
         ['association worded as cause', 'another number in the caption']
     """
+    if not results:
+        raise UsageError("There is no result to look at; give what measures returned: check_traps(funnel, flow).")
+    for result in results:
+        need_a("A result", result, Result)
     shown = [result for result in results if not isinstance(result, Missing)]
     if caption and len(shown) != 1:
         raise UsageError(f"A caption belongs to one result; here are {len(shown)}.")

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import date
 from typing import TYPE_CHECKING, ClassVar
 
-from toolkit.errors import UsageError
+from toolkit.errors import UsageError, need_a
 from toolkit.maps.grid import Grid
 from toolkit.maps.lanes import Lane, shown
 from toolkit.results import Definition, Result
@@ -66,6 +66,7 @@ class MapDifference(Result):
 
 def difference(one: JourneyMap, other: JourneyMap) -> MapDifference:
     """The first map minus the second, in every lane with a number and every stage that both have."""
+    need_a("other", other, type(one))
     if not set(one.stages) & set(other.stages):
         raise UsageError(f"The maps have no stage in common: {', '.join(one.stages)}; {', '.join(other.stages)}.")
     theirs = {(lane.name, lane.kind): lane for lane in other.lanes if lane.kind}

@@ -10,7 +10,7 @@ from typing import ClassVar
 import numpy as np
 
 from toolkit.counts import Additive, Sparse
-from toolkit.errors import UsageError
+from toolkit.errors import UsageError, several
 from toolkit.journeys.coverage import need_events
 from toolkit.journeys.sessions import session_starts
 from toolkit.journeys.transitions import END
@@ -347,7 +347,7 @@ def whole_paths(
     """
     need_events(data, "whole paths")
     names = data.vocabulary("touchpoint")
-    goal = list(goal) if goal else data.catalogue.names_with_role("purchase", names)
+    goal = several(goal) if goal else data.catalogue.names_with_role("purchase", names)
     settings = {"gap": duration(within) if within else None, "repeats": repeats}
     counts = run(data, count_whole_paths, goal=data.codes(goal), **settings)
     unit = "session" if within else "journey"

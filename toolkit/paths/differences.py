@@ -9,7 +9,7 @@ from typing import ClassVar
 import numpy as np
 
 from toolkit.counts import Additive, Sparse
-from toolkit.errors import MissingData, UsageError, one_of
+from toolkit.errors import MissingData, UsageError, one_of, several
 from toolkit.journeys.coverage import need_events
 from toolkit.journeys.sessions import session_starts
 from toolkit.paths.common import THEN
@@ -229,9 +229,11 @@ def differing_paths(
     """
     need_events(data, "differing paths")
     names = data.vocabulary("touchpoint")
+    if groups and by is None:
+        raise UsageError(f"groups is {tuple(groups)!r}, and by is left out: name the attribute they are values of.")
     pair, goals, forced = _pair(data, by, groups), (), ()
     if by is None:
-        goals = list(goal or data.catalogue.names_with_role("purchase", names))
+        goals = several(goal or data.catalogue.names_with_role("purchase", names))
         forced = tuple(name for role in ("cart", "checkout") for name in data.catalogue.names_with_role(role, names))
         if not goals:
             raise MissingData("differing paths", "touchpoint known as a purchase", "a catalogue.toml that places it")

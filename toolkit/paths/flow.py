@@ -9,7 +9,7 @@ from typing import ClassVar
 import numpy as np
 
 from toolkit.counts import BUCKETS, Additive, by_bucket, distinct_per_key
-from toolkit.errors import UsageError
+from toolkit.errors import UsageError, several
 from toolkit.journeys.coverage import need_events
 from toolkit.journeys.sessions import session_starts
 from toolkit.paths.common import UNKNOWN, rate_of
@@ -284,7 +284,7 @@ def flow(
         raise UsageError(f"steps is {steps!r}; give a whole number from {STEPS[0]} to {STEPS[-1]}.")
     names = data.vocabulary("touchpoint")
     begin = [start] if isinstance(start, str) else list(start or ())
-    ends = data.catalogue.names_with_role("purchase", names) if goal is None else list(goal)
+    ends = data.catalogue.names_with_role("purchase", names) if goal is None else several(goal)
     ends = [name for name in ends if name not in begin]
     trail = Trail(data.codes(begin), data.codes(ends), duration(within), steps)
     named = _busiest(run(data, count_visits, trail=trail), max(data.small_cells, 1))

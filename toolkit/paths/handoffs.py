@@ -10,7 +10,7 @@ from typing import ClassVar, NamedTuple
 import numpy as np
 
 from toolkit.counts import Additive, Tally, by_bucket, distinct_per_key
-from toolkit.errors import MissingData
+from toolkit.errors import MissingData, several
 from toolkit.journeys.coverage import need_events
 from toolkit.journeys.touchpoints import touchpoints
 from toolkit.paths.loops import in_words, with_interval
@@ -278,7 +278,7 @@ def handoffs(
         True
     """
     chosen = _channels(data, channels)
-    goal = list(goal or data.catalogue.names_with_role("purchase", data.vocabulary("touchpoint")))
+    goal = several(goal or data.catalogue.names_with_role("purchase", data.vocabulary("touchpoint")))
     if not goal:
         raise MissingData("channel hand-offs", "touchpoint known as a purchase", "a catalogue.toml that places it")
     codes = data.codes(goal)

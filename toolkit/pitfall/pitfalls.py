@@ -8,7 +8,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from toolkit.errors import MissingData
+from toolkit.errors import MissingData, several
 from toolkit.pitfall import checks
 from toolkit.pitfall.findings import CANNOT_TELL, NOT_SEEN, SEEN, Figure, Finding, why
 from toolkit.results import Definition, Result
@@ -103,6 +103,9 @@ def pitfalls(data: Data, *, gap: str = "30min", personal: Collection[str] | None
         >>> len(tk.pitfalls(tk.open_data(tk.make_data(300, rng=1))).rows())
         9
     """
+    if personal is not None:
+        personal = several(personal)
+        data.codes(personal, "campaign")
     asked = {
         "inconsistent experience between channels": lambda: checks.inconsistent(data, gap),
         "neglected mobile": lambda: checks.neglected(data, gap),

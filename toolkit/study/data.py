@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 import numpy as np
 
 from toolkit.catalogue import STAGES, Catalogue
-from toolkit.errors import DataError, UsageError, one_of, raise_all
+from toolkit.errors import DataError, UsageError, one_of, raise_all, several
 from toolkit.intake.normal import OWN, WITH_CUSTOMER
 from toolkit.intake.sources import named, quoted
 from toolkit.results import Definition
@@ -108,7 +108,7 @@ class Data:
         Raises:
             UsageError: a word does not occur; all such words at once.
         """
-        vocabulary, words = self.vocabulary(column), list(words)
+        vocabulary, words = self.vocabulary(column), several(words)
         raise_all(UsageError, [one_of(column, w, vocabulary).problems[0] for w in words if w not in vocabulary])
         return tuple(vocabulary.index(word) for word in words)
 
