@@ -186,3 +186,8 @@ def test_an_impossible_touchpoint_is_refused_with_its_reason(load, text, sentenc
 def test_a_file_that_is_not_there_is_one_clear_error(tmp_path):
     with pytest.raises(DataError, match="cannot be read as a catalogue"):
         Catalogue.load(tmp_path / "none.toml")
+
+
+@pytest.mark.parametrize("name", ["Køb gennemført", "Afsluttet køb", "Ordre afgivet", "Köp genomfört"])
+def test_purchases_are_known_in_the_order_of_words_in_which_shops_write_them(ours, name):
+    assert ours.role_of(name) == "purchase"

@@ -17,6 +17,10 @@ KINDS = ("digital", "physical", "both")
 _BEFORE = {"awareness": "TOFU", "consideration": "MOFU"}
 _FIELDS = {"family": str, "stage": str, "kind": str, "role": str, "lives_by": list, "aliases": list}
 _OURS = Path(__file__).with_suffix(".toml")
+DEVICES = {  # what exports call the two devices that are compared
+    "mobile": "mobile, mobil, mobiltelefon, phone, smartphone, mobil enhet, mobilgerät, handy",
+    "desktop": "desktop, computer, pc, laptop, stationær, bærbar, dator, rechner",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -209,6 +213,16 @@ class Catalogue:
     def _by_role(self, vocabulary: Iterable[str]) -> list[list[str]]:
         vocabulary = tuple(vocabulary)
         return [names for role in ROLES if (names := self.names_with_role(role, vocabulary))]
+
+
+def device_of(word: str) -> str:
+    """What kind of device a word stands for: "mobile", "desktop", or "" for another.
+
+    Example:
+        >>> device_of("Mobil"), device_of("computer"), device_of("tablet")
+        ('mobile', 'desktop', '')
+    """
+    return next((kind for kind, words in DEVICES.items() if normalise(word) in words.split(", ")), "")
 
 
 def normalise(name: str) -> str:

@@ -112,3 +112,12 @@ def test_every_event_and_order_is_in_one_pair_and_nothing_that_could_be_paired_i
             assert abs(when[one][1] - when[other][1]) <= DAY
     left = [[when[r] for r in side[alone].tolist()] for side, alone in ((event, order < 0), (order, event < 0))]
     assert not any(a[0] == b[0] and abs(a[1] - b[1]) <= DAY for a in left[0] for b in left[1])
+
+
+@pytest.mark.parametrize(("hour", "told"), [(10, True), (15, False)])
+def test_what_may_be_the_purchase_under_a_name_nobody_knows_is_pointed_out(hour, told):
+    seen = [(f"c{i}", f"2026-01-02 {hour}:0{i}", "zorp") for i in range(5)]
+    told_of = [(f"o{i}", f"c{i}", f"2026-01-02 10:0{i}", 9) for i in range(5)]
+    said = findings(opened({"events": events(*seen), "orders": orders(*told_of)}))
+    [line] = [line for line in said if "lacks a purchase event for 5 orders" in line]
+    assert ("'zorp' comes with 5 of them: if it is the purchase, say so in a catalogue.toml" in line) == told

@@ -9,6 +9,7 @@ import pytest
 import toolkit as tk
 from tests.studies import SAMPLES, events_only, orders_only
 from toolkit.counts import Tally
+from toolkit.errors import UsageError
 from toolkit.pitfall import gathered
 from toolkit.pitfall.consistency import Alike
 from toolkit.pitfall.findings import CANNOT_TELL, NOT_SEEN, SEEN, Figure, Finding
@@ -270,3 +271,18 @@ def test_what_is_seen_stands_first_and_the_figure_shows_every_row(till):
         any(abs(row["value"] / row["limit"] - x) < 1e-9 for x in shown) for row in rows if row["verdict"] == SEEN
     )
     plt.close(ax.get_figure())
+
+
+def test_purchases_under_a_name_nobody_knows_are_no_proof_that_analytics_is_ignored():
+    moments = pd.date_range("2026-01-01", periods=200, freq="h", tz="UTC")
+    who = [f"c{i}" for i in range(200)]
+    seen = pd.DataFrame({"customer_id": who, "timestamp": moments, "touchpoint": "zorp"})
+    sold = pd.DataFrame({"order_id": who, "customer_id": who, "timestamp": moments, "revenue": 9.0, "currency": "DKK"})
+    rows = tk.pitfalls(tk.open_data({"events": seen, "orders": sold})).rows()
+    [row] = [row for row in rows if row["pitfall"] == "analytics ignored"]
+    assert row["verdict"] == CANNOT_TELL and "catalogue.toml" in str(row)
+
+
+def test_a_campaign_named_as_personal_that_never_was_is_refused(till):
+    with pytest.raises(UsageError, match="campaign is 'no such'"):
+        tk.pitfalls(till, personal="no such")

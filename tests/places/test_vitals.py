@@ -139,3 +139,12 @@ def test_few_customers_are_not_shown():
 def test_a_touchpoint_the_data_never_meets_is_asked_after():
     events = pd.DataFrame({"customer_id": list("abcdef"), "timestamp": "2026-01-01", "touchpoint": "webinar"})
     assert "trade show or event" in tk.vitals(tk.open_data(events, tz="UTC")).say()[1]
+
+
+def test_devices_are_known_by_their_danish_words():
+    moments = pd.date_range("2026-01-01", periods=40, freq="h")
+    rows = [(f"c{i}", at, "home page", "Mobil" if i % 2 else "computer") for i, at in enumerate(moments)]
+    rows += [(f"c{i}", at + pd.Timedelta("1min"), "purchase", "computer") for i, at in enumerate(moments) if i % 4 == 0]
+    shop = pd.DataFrame(rows, columns=["customer_id", "timestamp", "touchpoint", "device"])
+    said = [row for row in tk.vitals(tk.open_data(shop, small_cells=0)).rows() if "mobile v desktop" in str(row)]
+    assert said and "brought by" not in str(said)

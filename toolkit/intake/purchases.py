@@ -6,12 +6,15 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from toolkit.intake.finding import Finding, many
+from toolkit.intake.finding import Finding, counted, many
 from toolkit.intake.normal import Normal
 from toolkit.intake.sources import named, quoted
+from toolkit.shown import safe_text
 from toolkit.study.clock import DAY
 
 NONE = -1
+CLOSE = DAY // 288  # five minutes: an order and its event may not tell quite the same moment
+MOST = 0.8  # share from which a touchpoint comes with the orders, and the orders with it
 ADDED_ROW = 1 << 62  # input row of an event made from an order: after all others of its moment
 FROM_ORDER = "from_order"  # column of events: whether an order, and no event that came, tells of it
 NO_ORDER = "purchase without order"
@@ -40,7 +43,7 @@ def with_orders(con, events: Normal | None, orders: Normal, purchase_names: Sequ
         events.findings.append(Finding("events", "did not come; purchases follow from orders", 0, "note"))
     _shop(con, orders)
     _pair(con, events, purchase_names)
-    _report(con, events)
+    _report(con, events, purchase_names)
     return _merged(events, orders, name)
 
 
@@ -117,14 +120,14 @@ def neighbours(customer: np.ndarray, time: np.ndarray, row: np.ndarray, seen: np
     return np.concatenate(events), np.concatenate(orders)
 
 
-def _report(con, events: Normal) -> None:
+def _report(con, events: Normal, purchase_names: Sequence[str]) -> None:
     lost, extra, off = con.execute(
         """select count(*) filter (event is null and not cancelled),
         count(*) filter (shop is null and exists(from shop)),
         count(*) filter (cancelled) from pairs left join shop on shop = shop.row"""
     ).fetchall()[0]
     if events.sql and lost:
-        text = f"lacks a purchase event for {many(lost, 'order')}; added"
+        text = f"lacks a purchase event for {many(lost, 'order')}; added{_alike(con, events, purchase_names, lost)}"
         events.findings.append(Finding("events", text, lost))
     if extra:
         text = f'has {many(extra, "purchase event")} without an order; shown as "{NO_ORDER}", no purchase'
@@ -132,6 +135,26 @@ def _report(con, events: Normal) -> None:
     if off:
         text = f'has {many(off, "purchase")} whose order was cancelled; shown as "{CANCELLED}"'
         events.findings.append(Finding("events", text, off, "note"))
+
+
+def _alike(con, events: Normal, purchase_names: Sequence[str], lost: int) -> str:
+    """A touchpoint that comes with nearly all of the orders without an event, and hardly ever without one."""
+    if lost <= con.execute("select count(*) / 2 from shop").fetchall()[0][0]:
+        return ""
+    other = f"touchpoint not in ({', '.join(map(quoted, ['', *purchase_names]))})"
+    found = con.execute(
+        f"""with told as (select customer, timestamp, touchpoint from ({events.sql}) where {other}),
+        lone as (select shop.* from shop join pairs on pairs.shop = shop.row where event is null and not cancelled),
+        near as (select touchpoint, count(distinct lone.row) as met from told join lone on told.customer = lone.customer
+        and abs(told.timestamp - lone.timestamp) <= {CLOSE} group by touchpoint)
+        select touchpoint, met from near join (select touchpoint, count(*) as n from told group by touchpoint)
+        using (touchpoint) where met >= {MOST} * {lost} and met >= {MOST} * n order by met desc, touchpoint limit 1"""
+    ).fetchall()
+    if not found:
+        return ""
+    name, met = found[0]
+    told = f"{safe_text(name, 40)!r} comes with {counted(met)} of them"
+    return f'. {told}: if it is the purchase, say so in a catalogue.toml (family = "checkout", role = "purchase")'
 
 
 def _merged(events: Normal, orders: Normal, name: str) -> Normal:

@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 
 import numpy as np
 
-from toolkit.catalogue import normalise
+from toolkit.catalogue import device_of, normalise
 from toolkit.credit.attribution import attribution
 from toolkit.errors import MissingData
 from toolkit.journeys.coverage import EXPORTS, need_events
@@ -30,7 +30,6 @@ LOST = 0.01  # of the orders
 UPLIFT, TO_ALL = 0.02, 0.5  # clicks per opened letter; letters for all
 DEAR, BUDGET = 2.0, 0.05  # times the cost of the others; of the money spent
 SPOKEN_OF = 0.0075  # of the customers who speak
-DEVICES = {"desktop": 0, "computer": 0, "pc": 0, "mobile": 1, "phone": 1, "smartphone": 1}
 PERSONAL = ("for you", "personal", "personalised", "personalized", "til dig", "för dig", "personlig", "für dich")
 
 
@@ -51,7 +50,7 @@ def inconsistent(data: Data, gap: str) -> Finding:
 def neglected(data: Data, gap: str) -> Finding:
     """Mobile against desktop in the same channel: checkouts finished, visits left at once, slow pages."""
     need_events(data, "neglected mobile")
-    devices = {word: DEVICES[word.casefold()] for word in data.vocabulary("device") if word.casefold() in DEVICES}
+    devices = {word: int(kind == "mobile") for word in data.vocabulary("device") if (kind := device_of(word))}
     source = f"{EXPORTS['events'][1]}, with device (mobile, desktop), load_ms, and touchpoints the catalogue knows"
     if {0, 1} - set(devices.values()):
         raise MissingData("neglected mobile", "events on mobile and on desktop", source)
@@ -82,6 +81,9 @@ def untracked(data: Data) -> Finding:
     if data.store.manifest["input_rows"].get("orders"):
         lost, missing = run(data, count_lost, purchase=purchase), ""
         share = clustered_rate(lost.total[:, 0], lost.n[:, 0], LEVEL)
+        if 0 < lost.n.sum() == lost.total.sum():  # nothing tracks purchases, or under a name that nobody knows
+            source = "a catalogue.toml that places what the events call a purchase"
+            raise MissingData("analytics ignored", "purchase events of a known name", source)
         figures.insert(0, Figure.of("orders without a purchase event", share, LOST, lost.n.sum()))
     listed = _listed([names[i] for i in np.flatnonzero(dark)])
     evidence = f"Met only by customers without a known purchase: {listed}."

@@ -31,7 +31,8 @@ class Asked:
         part: what of it: "" (share or mean), "rest", "wait", "before", "count", "median".
         column: property, or what is taken of a row.
         limit: values under (negative: over) it count as yes; NaN = the value itself.
-        device: code of the device of the occasions (of orders: of the currency), −1 = any.
+        devices: codes of the devices of the occasions; empty = any.
+        currency: code of the currency of the orders.
         by: column of feedback in which the codes are looked up.
     """
 
@@ -42,7 +43,8 @@ class Asked:
     part: str = ""
     column: str = ""
     limit: tuple[str, float] = ("", 0.0)
-    device: int = -1
+    devices: tuple[int, ...] = ()
+    currency: int = -1
     by: str = "touchpoint"
 
 
@@ -108,8 +110,8 @@ def _follows(part: Part, ask: Asked) -> tuple[np.ndarray, np.ndarray, np.ndarray
     fresh[1:] = (owner[1:] != owner[:-1]) | (np.diff(time) > ask.within)
     fresh |= ask.part == "before"  # every conversion looks back
     fresh &= part.anchored(time)
-    if ask.device >= 0:
-        fresh &= table["device"][rows] == ask.device
+    if ask.devices:
+        fresh &= np.isin(table["device"][rows], ask.devices)
     rows, owner, time = rows[fresh], owner[fresh], time[fresh]
     back = ask.part == "before"
     place = np.searchsorted(to, rows) - 1 if back else np.searchsorted(to, rows, side="right")
@@ -179,7 +181,7 @@ def _orders(part: Part, ask: Asked) -> tuple[np.ndarray, np.ndarray, np.ndarray]
     owner, time, old = table.customer[rows], table.time[rows], np.ones(rows.sum(), bool)
     if ask.column == "revenue":
         money = table["revenue"][rows]
-        sold = (money != UNKNOWN) & (money >= 0) & (table["currency"][rows] == ask.device)
+        sold = (money != UNKNOWN) & (money >= 0) & (table["currency"][rows] == ask.currency)
         return owner, np.where(sold, money, np.nan), old
     if ask.column == "several":
         return owner, np.where(np.isnan(table["items"][rows]), np.nan, table["items"][rows] > 1), old

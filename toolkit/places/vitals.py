@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from toolkit.catalogue import device_of
 from toolkit.counts import resample
 from toolkit.journeys.coverage import EXPORTS, need_events
 from toolkit.places.ads import campaigns_of
@@ -176,14 +177,13 @@ def _plan(data: Data, family: str, figure: str) -> tuple[Asked, ...] | Vital:
         return (Asked(way, codes, goal, SESSION, "" if column in ("reach", "bounce") else "count"),)
     if how == "follow":
         to, within = _codes(data, recipe["to"], family), duration(recipe["within"])
-        devices = data.vocabulary("device")
         if part == "devices":
-            return tuple(Asked(how, codes, to, within, device=devices.index(one)) for one in ("mobile", "desktop"))
+            return tuple(Asked(how, codes, to, within, devices=some) for some in _devices(data))
         return (Asked(how, codes, to, within, part),)
     limit = next(((way, float(recipe[way])) for way in ("under", "over") if way in recipe), ("", 0.0))
     currency = data.vocabulary("currency", "orders").index(_main_currency(data)) if column == "revenue" else -1
     return (
-        Asked(how, () if column == "nps" else codes, part=part, column=column, limit=limit, device=currency, by=by),
+        Asked(how, () if column == "nps" else codes, part=part, column=column, limit=limit, currency=currency, by=by),
     )
 
 
@@ -196,12 +196,20 @@ def _lacks(data: Data, table: str, recipe: Mapping[str, Any]) -> str:
     missing = [name for name in needs if name not in facts["columns"]]
     if missing:
         return f"{' and '.join(missing)} in {table}"
-    if recipe.get("part") == "devices" and not {"mobile", "desktop"} <= {*data.vocabulary("device")}:
+    if recipe.get("part") == "devices" and not all(_devices(data)):
         return "device in events (mobile, desktop)"
     for key in ("from", "to"):
         if key in recipe and recipe[key] != "family" and not _codes(data, recipe[key], ""):
             return f"events of {recipe[key].removeprefix('role ').removeprefix('only ').removeprefix('stage ')}"
     return ""
+
+
+def _devices(data: Data) -> tuple[tuple[int, ...], ...]:
+    """Codes of the words for a mobile and for a desktop."""
+    words = data.vocabulary("device")
+    return tuple(
+        tuple(code for code, word in enumerate(words) if device_of(word) == kind) for kind in ("mobile", "desktop")
+    )
 
 
 def _codes(data: Data, what: str, family: str, table: str = "events") -> tuple[int, ...]:
