@@ -105,3 +105,19 @@ def test_findings_survive_the_cache(tmp_path, monkeypatch):
     first, second = opened(tmp_path / "study"), opened(tmp_path / "study")
     assert findings(first) == findings(second) == findings(opened(SUSPECT))
     assert np.isfinite([row["n_rows"] for row in second.check().rows()]).all()
+
+
+def test_the_numbers_within_a_finding_are_written_in_the_readers_language():
+    shop = frame(
+        "customer_id timestamp touchpoint", *[("a", "2026-01-01", "cart")] * 1_234, (None, "2026-01-01", "cart")
+    )
+    [english], [danish] = (
+        [
+            row["finding"]
+            for row in opened(shop, locale=locale).check().rows()
+            if "without customer_id" in row["finding"]
+        ]
+        for locale in ("en", "da")
+    )
+    assert "has 1 row of 1,235 without customer_id (first at row 1,235)" in english
+    assert "has 1 row of 1.235 without customer_id (first at row 1.235)" in danish

@@ -99,3 +99,20 @@ def test_without_nameless_events_the_rule_changes_nothing():
     shop = tk.make_data(200, rng=2)
     counts = [tk.sessions(tk.open_data(shop, tz="UTC", identity=rule)).counts for rule in ("", "replay")]
     assert np.array_equal(counts[0].sizes.counts, counts[1].sizes.counts)
+
+
+def test_one_name_to_be_forgotten_is_one_customer_and_not_its_letters():
+    rows = [("ab", 10, "d"), ("a", 11, "d"), ("b", 12, "d")]
+    assert customers_of(opened(rows, forget="ab")) == ["device d", "a", "b"]
+
+
+@pytest.mark.parametrize(("forget", "said"), [(["c", "zz"], ["names 1 customer of 2 whom no table has"]), (["c"], [])])
+def test_a_customer_to_be_forgotten_whom_no_table_has_is_counted_and_not_named(forget, said):
+    found = [row["finding"] for row in opened(SEEN, forget=forget).check().rows() if row["table"] == "forget"]
+    assert [text.split(";")[0] for text in found] == said
+
+
+def test_a_name_to_be_forgotten_need_not_be_a_number_where_ids_are():
+    moments = pd.to_datetime(["2026-01-01", "2026-01-02"], utc=True)
+    shop = pd.DataFrame({"customer_id": [7, 8], "timestamp": moments, "touchpoint": "cart"})
+    assert tk.open_data(shop, forget=["7", "kunde 9"], small_cells=0).store.ids.to_pylist() == ["8"]

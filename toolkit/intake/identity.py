@@ -20,7 +20,12 @@ def forgotten(customer: str, device: str | None, forget: tuple[str, ...]) -> str
     if not forget:
         return customer
     instead = f"{quoted(DEVICE)} || ({device})::varchar" if device else "null"
-    return f"(case when {customer} in ({', '.join(map(quoted, forget))}) then {instead} else {customer} end)"
+    return f"(case when {among(customer, forget)} then {instead} else {customer} end)"
+
+
+def among(customer: str, names: tuple[str, ...]) -> str:
+    """SQL of whether the customer is one of some; compared as text, for a name need not be a number where ids are."""
+    return f"({customer})::varchar in ({', '.join(map(quoted, names))})"
 
 
 def by_device(customer: str, device: str) -> str:

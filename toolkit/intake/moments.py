@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from zoneinfo import ZoneInfo
 
+from toolkit.intake.finding import counted
 from toolkit.intake.sources import quoted
 from toolkit.study.clock import DAY, doubtful_sql, to_utc_sql
 
@@ -104,7 +105,10 @@ class Moments:
         if not naive:
             return
         if zoned:
-            yield f"mixes {name} with a time zone ({zoned:,}) and without ({naive:,}; read as {key})", naive
+            yield (
+                f"mixes {name} with a time zone ({counted(zoned)}) and without ({counted(naive)}; read as {key})",
+                naive,
+            )
         local = f"epoch_us({self._clock})"
         twice, never = (
             count(f"not {self._says_zone} and ({condition})") if condition != "false" else 0

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from toolkit.intake.finding import Finding, many
-from toolkit.intake.identity import by_device, forgotten
+from toolkit.intake.finding import Finding, counted, many, spoken
+from toolkit.intake.identity import among, by_device, forgotten
 from toolkit.intake.missing import what_is_missing
 from toolkit.intake.moments import SENSIBLE, Moments
 from toolkit.intake.sources import named, quoted
@@ -70,10 +70,11 @@ class Normal:
     assumed_tz: bool = False
     findings: list[Finding] = field(default_factory=list)
     nameless: int = 0
+    forgot: set[str] = field(default_factory=set)
 
     def fatal(self) -> list[str]:
         """The sentences that stop the study."""
-        return [f"{self.table} {f.text}" for f in self.findings if f.severity == "fatal"]
+        return [f"{self.table} {spoken(f.text)}" for f in self.findings if f.severity == "fatal"]
 
 
 class Normaliser:
@@ -163,7 +164,7 @@ class Normaliser:
 
     def _at(self, row: int) -> str:
         part, row = divmod(row, 1 << 40)
-        return f"row {row + 1:,}" + (f" of part {part + 1}" if self.many else "")
+        return f"row {counted(row + 1)}" + (f" of part {part + 1}" if self.many else "")
 
     def _ask(self, questions: dict) -> dict:
         row = self.con.execute(f"select {', '.join(questions.values())} from {self.raw}").fetchall()[0]
@@ -308,11 +309,12 @@ class Normaliser:
             share = MOST_UNREADABLE if what == "unread" else 1 - 1 / rows
             fatal = column.required and n > share * rows and not by_device
             if what == "empty":
-                text = f"has {many(n, 'row')} of {rows:,} without {name} (first at {at})"
+                text = f"has {many(n, 'row')} of {counted(rows)} without {name} (first at {at})"
                 advice = ". Fill it in, or name the right column with columns={…}." if fatal else ""
             else:
                 what_not, advice = self._advice(name, example)
-                text = f"has {many(n, 'row')} of {rows:,} whose {name} is {what_not} (first at {at}: {example!r:.60})"
+                text = f"has {many(n, 'row')} of {counted(rows)} whose {name} is {what_not}"
+                text += f" (first at {at}: {example!r:.60})"
             kept = "left out" if column.required else "read as no" if column.kind == "flag" else "unknown there"
             kept = "each counts as a unit of its own and as no customer" if own else kept
             kept = "taken by device where they have one, else left out" if by_device else kept
@@ -338,6 +340,7 @@ class Normaliser:
         if self.table not in WITH_CUSTOMER:
             customer = "null::varchar"
         else:
+            self.out.forgot = self._met(customer, self.reading.forget)
             customer = forgotten(customer, selects.get("device_id"), self.reading.forget)
         if self.by_device:
             customer = by_device(customer, selects["device_id"])
@@ -356,6 +359,13 @@ class Normaliser:
         usable = " and ".join([f"{column} is not null" for column in columns] or ["true"])
         inner = f"select {self.row} as row, {customer} as customer{listed} from {self.raw}"
         self.out.sql, self.out.kinds = f"select * from ({inner}) where {usable}", kinds
+
+    def _met(self, customer: str, names: tuple[str, ...]) -> set[str]:
+        """Which of some customers the table has."""
+        if not names:
+            return set()
+        asked = f"select distinct {customer}::varchar from {self.raw} where {among(customer, names)}"
+        return {name for (name,) in self.con.execute(asked).fetchall()}
 
     def _properties(self) -> dict[str, str]:
         """The known keys of `properties`, from a struct's fields or from JSON."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from toolkit.intake.finding import Finding, many
+from toolkit.intake.finding import Finding, counted, many
 from toolkit.intake.normal import OWN, Normal
 from toolkit.intake.sources import named, quoted
 from toolkit.schema import TABLES
@@ -76,9 +76,9 @@ def strangers(con, bits: Mapping[str, int]) -> list[Finding]:
             f"where tables & {bit} > 0 and not starts_with(customer::varchar, {quoted(OWN)})"
         ).fetchall()[0]
         if all_ and not met:
-            text = f"shares no customer_id with events (of {all_:,}); write the ids alike in both (007 is not 7)"
+            text = f"shares no customer_id with events (of {counted(all_)}); write the ids alike in both (007 is not 7)"
             found.append(Finding(table, text, all_))
         elif met < all_:
-            text = f"has {all_ - met:,} of {all_:,} customers who do not occur in events"
+            text = f"has {counted(all_ - met)} of {counted(all_)} customers who do not occur in events"
             found.append(Finding(table, text, all_ - met, "note"))
     return found

@@ -86,7 +86,8 @@ class Identities(Result):
             return ["Only the events name customers."]
         worst = min(others, key=lambda row: row["met_share"])
         if worst["met_share"] == 1:
-            return ["Every customer of the other tables is also seen in the events."]
+            listed = ", ".join(row["table"] for row in others)
+            return [f"Every customer with rows in {listed} is also seen in the events."]
         share = show_number(worst["met_share"], "rate", self.definition.locale)
         return [
             f"Of the customers in {worst['table']}, {share} are also seen in the events; the other tables meet better."

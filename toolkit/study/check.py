@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from toolkit.intake.finding import spoken
 from toolkit.intake.purchases import CANCELLED, NO_ORDER
 from toolkit.results import Definition, Result
 from toolkit.schema import TABLES
@@ -66,7 +67,7 @@ def findings_of(data: Data) -> Check:
     seen = [*_of_settings(data), *manifest["findings"]]
     place = {name: i for i, name in enumerate(TABLES)}
     seen.sort(key=lambda finding: (SEVERITY.index(finding["severity"]), place.get(finding["table"], len(place))))
-    found += [_row(f["table"], f["text"], f["n"], f["severity"]) for f in seen]
+    found += [_row(f["table"], spoken(f["text"], data.locale), f["n"], f["severity"]) for f in seen]
     card = data.definition("Tables and findings", unit="input rows")
     return Check(found=tuple(found), definition=card)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from toolkit.intake.finding import Finding
+from toolkit.intake.finding import Finding, counted
 from toolkit.intake.sources import named, quoted
 from toolkit.study.sort import UNKNOWN
 
@@ -38,7 +38,8 @@ class Encoder:
             asked = ", ".join(f"approx_count_distinct({named(c)})" for c in free)
             for column, n in zip(free, self.con.execute(f"select {asked} from t_{table}").fetchall()[0], strict=True):
                 if n > MOST_WORDS:
-                    text = f'has about {n:,} different values in {column}; it stays in the source, see frame("{table}")'
+                    text = f"has about {counted(n)} different values in {column}; it stays in the source"
+                    text += f', see frame("{table}")'
                     self.findings.append(Finding(table, text, n, "note"))
                     del kept[column]
         for column in [c for c, k in kept.items() if k == "word"]:
@@ -55,7 +56,7 @@ class Encoder:
         words = sorted(word for word, _ in found)
         if len(found) > limit:
             words = sorted({*(word for word, _ in found[: limit - 1]), OTHERS})
-            text = f"has more than {limit:,} different {column}s; the rarer ones stand together as {OTHERS}"
+            text = f"has more than {counted(limit)} different {column}s; the rarer ones stand together as {OTHERS}"
             self.findings.append(Finding(table, text, limit))
         self.manifest["vocabularies"][f"{table}.{column}"] = words
         if words:

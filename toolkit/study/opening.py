@@ -10,7 +10,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from toolkit.catalogue import Catalogue
-from toolkit.errors import UsageError, one_of, raise_all
+from toolkit.errors import UsageError, one_of, raise_all, several
 from toolkit.intake.identity import RULES
 from toolkit.intake.normal import Reading
 from toolkit.intake.sources import find_sources, unread_files
@@ -76,11 +76,11 @@ def open_data(
     is_file = isinstance(source, str | Path)
     beside = _beside(Path(source)) if is_file else {}
     reading = _reading(beside, tz=tz, currency=currency, columns=columns, identity=identity, forget=forget)
-    places = Catalogue.load(catalogue := catalogue or beside.get("catalogue"))
+    places = Catalogue.load(catalogue or beside.get("catalogue"))
     sources = find_sources(source, reading.renamed)
 
-    words = Path(catalogue).read_text("utf-8") if catalogue else ""
-    print_ = fingerprint(sources, VERSION, reading, words)
+    bought = sorted((key, place.name) for key, place in places.keys.items() if place.role == "purchase")
+    print_ = fingerprint(sources, VERSION, reading, bought)
     make = partial(build, sources, reading, places)
     store = kept(print_, make) if cache and is_file else temporary(make)
     store.manifest["unread"] = unread_files(source, sources)
@@ -105,7 +105,9 @@ def _reading(beside: Mapping[str, Any], **given: Any) -> Reading:
     if identity not in RULES:
         raise one_of("identity", identity, RULES)
     columns = beside.get("columns", {}) | dict(given["columns"] or {})
-    return Reading(zone(tz or "UTC"), _known_currency(currency or None), columns, identity, tuple(map(str, forget)))
+    return Reading(
+        zone(tz or "UTC"), _known_currency(currency or None), columns, identity, tuple(map(str, several(forget or ())))
+    )
 
 
 def _beside(path: Path) -> dict[str, Any]:

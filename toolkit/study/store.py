@@ -16,7 +16,7 @@ import numpy as np
 from toolkit.catalogue import Catalogue
 from toolkit.counts import BUCKET_SHIFT, BUCKETS
 from toolkit.errors import DataError, raise_all
-from toolkit.intake.finding import Finding, many
+from toolkit.intake.finding import Finding, counted, many, spoken
 from toolkit.intake.identity import devices_of, stitch
 from toolkit.intake.normal import OWN, WITH_CUSTOMER, Normal, Normaliser, Reading
 from toolkit.intake.plausible import improbable, strangers, unknown_currencies
@@ -26,7 +26,7 @@ from toolkit.schema import KEYED, OWN_UNIT, TABLES
 from toolkit.study.encode import DTYPES, Encoder
 from toolkit.study.sort import UNKNOWN, Sorter, path_of
 
-VERSION = 3  # of the files; another version is another cache entry
+VERSION = 4  # of the files; another version is another cache entry
 MEMORY = "250MB"
 DOUBLED = (
     "events",
@@ -80,6 +80,10 @@ class _Builder:
 
     def build(self) -> None:
         tables = self._read()
+        met = set().union(*(normal.forgot for normal in tables.values()))
+        if lost := len({*self.reading.forget} - met):
+            text = f"names {many(lost, 'customer')} of {counted(len(self.reading.forget))} whom no table has"
+            self.findings.append(Finding("forget", f"{text}; write their ids as the tables do", lost, "note"))
         if "events" in tables and "device_id" in tables["events"].kinds:
             self._stitch(tables["events"])
         for normal in tables.values():
@@ -142,7 +146,7 @@ class _Builder:
             events.findings.append(Finding("events", text, given, "note"))
         facts = devices_of(self.con, events.sql)
         if facts["shared"]:
-            text = f"has {many(facts['shared'], 'device')} of {facts['devices']:,} that several customers used"
+            text = f"has {many(facts['shared'], 'device')} of {counted(facts['devices'])} that several customers used"
             events.findings.append(Finding("events", text, facts["shared"], "note"))
         self.manifest["identity"] = {"rule": rule, "nameless": events.nameless, "given": given} | facts
 
@@ -218,7 +222,7 @@ class _Builder:
         hashes, known = (ids.column(name).to_numpy(zero_copy_only=False) for name in ("hash", "known"))
         if strange := self._one(f"select count(*) from cust where {own} and not {made}"):
             text = f"The ids of {many(strange, 'customer')} begin with the character U+E000"
-            raise DataError(f"{text}, which is kept for rows without a customer. Write them without it.")
+            raise DataError(f"{spoken(text)}, which is kept for rows without a customer. Write them without it.")
         hashes.tofile(self.folder / "hash.bin")
         known.tofile(self.folder / "known.bin")
         starts = np.searchsorted(hashes >> BUCKET_SHIFT, np.arange(BUCKETS + 1, dtype=np.uint64))
