@@ -25,7 +25,6 @@ HERE = Path(__file__).resolve()
 sys.path[:0] = [str(HERE.parents[1])]
 from toolkit.counts import Tally  # noqa: E402
 from toolkit.stats.arms import (  # noqa: E402
-    CLUSTERS,
     SKEW_RULE,
     Sums,
     adjusted_effect,
@@ -37,6 +36,7 @@ from toolkit.stats.arms import (  # noqa: E402
 from toolkit.stats.effects import BEYOND, Effect, ShareEffect  # noqa: E402
 
 LIFT = 1.1  # of the treatment, where coverage is measured
+CLUSTERS = 40  # per arm, below which whoever feeds in clusters should be wary
 AT_ONCE = 4_000_000  # units drawn in one go
 BOUNDS = {"alarms": (0.04, 0.06), "margin": (0.04, 0.06), "diff": (0.94, 0.96), "rel": (0.94, 0.96)}
 

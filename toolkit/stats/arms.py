@@ -15,7 +15,6 @@ BIN = 2.0 ** (BIN_SHIFT - 52) / 12**0.5  # standard error of a value known by it
 LOST = 1e-12  # of the mean square: a variance below this is rounding
 TINY = 1e-150  # in place of a variance of 0
 SKEW_RULE = 355  # units for each squared skewness (Kohavi and others 2014, doi:10.1145/2623330.2623341)
-CLUSTERS = 40  # per arm, where units are clusters, below which an interval is rough
 
 
 @dataclass(frozen=True, slots=True)
