@@ -17,10 +17,6 @@ MISUSES = {
         "rules is of type str; give a FunnelRules",
     ),
     "rules of credit": (lambda data: tk.attribution(data, rules={"ends": 0.3}), "give a AttributionRules"),
-    "a channel nobody has": (
-        lambda data: tk.attribution(data, rules=tk.AttributionRules(holdouts={"wep": "x"})),
-        "channel is 'wep' .did you mean 'web'",
-    ),
     "no credit": (lambda data: tk.spend(tk.funnel(data)), "credit is of type Funnel; give a Attribution"),
     "no result": (lambda data: tk.check_traps("funnel"), "A result is of type str"),
     "nothing": (lambda data: tk.check_traps(), "There is no result to look at"),
@@ -55,3 +51,10 @@ def test_without_a_conversion_nothing_is_said_to_cost():
     shop = {"events": pd.DataFrame(seen).assign(channel="web"), "campaigns": pd.DataFrame(cost)}
     quiet = tk.open_data(shop, tz="UTC").between("2026-01-01", "2026-02-01")
     assert tk.spend(tk.attribution(quiet)).say() == ["No conversion falls in the period, so none has a cost."]
+
+
+def test_a_holdout_named_for_a_channel_that_does_not_occur_is_said(till):
+    experiment = "retargeting-holdout"
+    rules = tk.AttributionRules(holdouts={"wep": experiment})
+    notes = tk.attribution(till, rules=rules).definition.notes
+    assert any(note.startswith(f"{experiment} is named for 'wep', which is none of ") for note in notes)

@@ -76,7 +76,6 @@ def attribution(
     counts = run(data, count_attribution, asked=asked)
     names, shown = shown_rows(counts, [*labels, NO_TOUCH], data.small_cells)
     credit = estimate(counts, shown)
-    data.codes(rules.holdouts, by)  # a name that does not occur would hold nothing out
     held, gaps = _holdouts(data, goal, lookback, rules.holdouts, labels)
     few = {label: FEW for label, n in zip(labels, counts.customers, strict=False) if n and label not in names}
     row_of = {word: few.get(labels[i], labels[i]) for word, i in zip(data.vocabulary(by), place, strict=False)}
@@ -163,6 +162,8 @@ def _holdouts(
     for channel, experiment in asked.items():
         try:
             held[channel] = holdout(ever, experiment, goal, within=lookback)
+            if channel not in labels:
+                notes.append(f"{experiment} is named for {channel!r}, which is none of {', '.join(labels)}.")
             notes += [f"{experiment}: {note}" for note in held[channel].definition.notes]
         except (MissingData, UsageError) as gap:
             notes.append(str(gap))
@@ -199,7 +200,7 @@ def _card(
         denominator="all conversions, those without a touch included",
         rules=how.format(by=by, half_life=rules.half_life, ends=rules.ends)
         + "; markov: order 1, removal effect, solved exactly, over journeys that had the whole window since their last "
-        "touch, failed ones included. Intervals: 95 %, customers resampled in 1,024 groups, 1,000 times. "
+        "touch, failed ones included. Intervals: 95 %, customers resampled in 1024 groups, 1000 times. "
         f"{NOT_CAUSAL} {CURE}",
         notes=tuple(notes),
     )

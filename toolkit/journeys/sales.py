@@ -216,7 +216,7 @@ def sales(data: Data) -> Sales:
             unit="order",
             population="orders placed in the period, neither cancelled nor refunds",
             denominator="order value: orders; bought again: customers with an id who bought",
-            rules="months of the study's time zone. Intervals: 95 %, customers resampled in 1,024 groups",
+            rules="months of the study's time zone. Intervals: 95 %, customers resampled in 1024 groups",
         ),
     )
 

@@ -297,5 +297,5 @@ def _card(data: Data) -> Definition:
         population="occasions, events, answers and orders of the period that had the whole time named in the row",
         denominator="the number beside the value",
         rules="Shares: Wilson, 95 %, allowing for customers with several; means and differences: customers resampled "
-        "in 1,024 groups; medians: order statistics. What follows a touchpoint is no effect of it",
+        "in 1024 groups; medians: order statistics. What follows a touchpoint is no effect of it",
     )
