@@ -16,7 +16,7 @@ from toolkit.errors import MissingData, UsageError, need_a, one_of, several
 from toolkit.journeys.coverage import need_events
 from toolkit.results import Definition
 from toolkit.schema import TABLES
-from toolkit.shown import show_number
+from toolkit.shown import safe_text, show_number
 from toolkit.study.clock import duration
 from toolkit.study.data import EVER, Data
 from toolkit.study.engine import run
@@ -170,7 +170,7 @@ def _holdouts(
     for experiment in sorted(set(data.vocabulary("experiment_id", "exposures")) - set(asked.values())):
         about = [name for name in labels if f" {normalise(name)} " in f" {normalise(experiment)} "]
         notes += [f"The experiment {experiment} may have tested {name}: name it in holdouts." for name in about]
-    return held, notes
+    return held, [safe_text(note, 600) for note in notes]
 
 
 def _guards(counts: AttributionCounts, credit: np.ndarray, locale: str) -> list[str]:
