@@ -11,7 +11,7 @@ from toolkit.reports.ledger import make_ledger
 from toolkit.reports.notebooks import read_json, save
 from toolkit.reports.page import TEMPLATES
 from toolkit.reports.record import provenance_lines
-from toolkit.shown import show_cell, show_interval, show_number
+from toolkit.shown import safe_text, show_cell, show_interval, show_number
 
 SENTENCES = 5
 STALE = 7  # days of age above which the data is called old
@@ -135,7 +135,7 @@ def old_data(record: dict, ledger: dict) -> list[dict]:
 def asked(record: dict) -> list[tuple[str, str]]:
     """What was asked of the run, for the provenance table."""
     told = record["shared"] | record["given"]
-    settings = " · ".join(f"{name} = {value}" for name, value in told.items() if value and name != "source")
+    settings = " · ".join(f"{name} = {safe_text(value)}" for name, value in told.items() if value and name != "source")
     return [("settings", settings)] if settings else []
 
 

@@ -41,7 +41,8 @@ def write_page(notebook: dict, path: Path, context: dict) -> None:
     """
     page = {key: context[key] for key in ("name", "title", "study", "reason")}
     said = [sentence for payload, _ in emitted(notebook, "in-short") for sentence in payload["sentences"]]
-    used = [(name, *pair) for name, pair in context["used"].items() if pair[0] not in (None, "", [], {})]
+    told = {name: pair for name, pair in context["used"].items() if pair[0] not in (None, "", [], {})}
+    used = [(name, safe_text(value), meaning) for name, (value, meaning) in told.items()]
     page |= {"sentences": [safe_text(one["text"], 600) for one in said], "settings": used}
     page["over"] = " · ".join(filter(None, (context["study"], context["about"].get("period"))))
     page["provenance"] = provenance_lines(context["about"])
