@@ -105,7 +105,9 @@ def _known(value):
 def _guards(where: str, *results) -> tuple[tuple[str, dict], ...]:
     notes = [note for result in results for note in getattr(getattr(result, "definition", None), "notes", ())]
     notes += [
-        f"{warning[:1].upper()}{warning[1:].rstrip('.')}." for result in results for warning in getattr(result, "warnings", ())
+        f"{warning[:1].upper()}{warning[1:].rstrip('.')}."
+        for result in results
+        for warning in getattr(result, "warnings", ())
     ]
     texts = [safe_text(note, 600) for note in dict.fromkeys(notes)]
     return (("guard", {"texts": texts, "where": safe_text(where)}),) if texts else ()
